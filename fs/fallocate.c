@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Space of files: allocated ahead, punched out, zeroed, taken out of the middle or put in. */
+#include <linux/falloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/core.h"
+#include "fs/extent_bulk.h"
+#include "fs/file.h"
+#include "fs/tx.h"
+
+/* Most blocks that one transaction maps here: each chunk is a record in its lane. */
+#define STEP_BLOCKS (64u * DDFS_CHUNK_BLOCKS)
+#define STEP_RUNS   24u
+
+/* What is asked for, in bytes and in the blocks that lie wholly inside. */
+struct request {
+	uint64_t off, len, end;
+	uint32_t first, last; /* whole blocks: [first, last) */
+	bool keep_size;
+};
+
+/* ---- allocate ------------------------------------------------------------------------------- */
+
+/* Runs for the holes of the range, promised in memory before anything changes on media, so that
+ * running out of space leaves nothing behind. */
+static int promise_hole(
+	struct ddfs_inode *ip, uint32_t lblk, uint64_t len, struct ddfs_extents *runs)
+{
+	uint64_t unit = ddfs_file_unit(ip);
+	uint64_t goal = ddfs_file_goal(ip, lblk);
+
+	if (lblk % unit || len % unit)
+		unit = 1;
+	while (len) {
+		struct ddfs_range r;
+		struct ddfs_map m = { .lblk = lblk, .kind = DDFS_MAP_UNWRITTEN };
+		int err = ddfs_alloc_get(ip->fs, goal, len, unit, 0, &r);
+
+		if (err)
+			return err;
+		m.pblk = r.start;
+		m.len = (uint32_t)r.len;
+		err = ddfs_extents_add(runs, &m);
+		if (err) {
+			ddfs_alloc_put(ip->fs, r);
+			return err;
+		}
+		lblk += (uint32_t)r.len;
+		len -= r.len;
+		goal = r.start + r.len;
+	}
+	return 0;
+}
+
+static int promise_all(
+	struct ddfs_inode *ip, uint32_t first, uint32_t last, struct ddfs_extents *runs)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+
+	for (uint64_t at = first; at < last;) {
+		struct ddfs_map m;
+		int err = ddfs_extent_lookup(ip->fs, NULL, di, (uint32_t)at, &m);
+
+		if (err)
+			return err;
+		if (at + m.len > last)
+			m.len = last - (uint32_t)at;
+		if (m.kind == DDFS_MAP_HOLE)
+			err = promise_hole(ip, m.lblk, m.len, runs);
+		if (err)
+			return err;
+		at += m.len;
+	}
+	return 0;
+}
+
+/* Give back the runs from *at on; *done blocks of the first are in use. */
+static void give_back(struct ddfs_fs *fs, const struct ddfs_extents *runs, size_t at, uint32_t done)
+{
+	for (; at < runs->nr; at++, done = 0) {
+		uint64_t start = ddfs_le64(runs->e[at].start) & ~DDFS_EXTENT_UNWRITTEN;
+
+		ddfs_alloc_put(
+			fs, (struct ddfs_range){ start + done, ddfs_le32(runs->e[at].len) - done });
+	}
+}
+
+/* Map some of the runs, from block *done of run *at on. */
+static int map_step(struct ddfs_op *op, struct ddfs_inode *ip, const struct ddfs_extents *runs,
+	size_t *at, uint32_t *done)
+{
+	uint32_t budget = STEP_BLOCKS, d = *done;
+	struct ddfs_inode_disk *di;
+	size_t i = *at;
+	int err = ddfs_op_tx(op);
+
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	for (unsigned int n = 0; n < STEP_RUNS && i < runs->nr && budget && !err; n++) {
+		const struct ddfs_extent *e = &runs->e[i];
+		uint32_t left = ddfs_le32(e->len) - d, len = left < budget ? left : budget;
+		struct ddfs_map m = { ddfs_le32(e->lblk) + d, len,
+			(ddfs_le64(e->start) & ~DDFS_EXTENT_UNWRITTEN) + d, DDFS_MAP_UNWRITTEN };
+
+		err = ddfs_extent_insert(op->tx, di, &m);
+		ddfs_tx_adopt(op->tx, (struct ddfs_range){ m.pblk, len });
+		budget -= len;
+		d += len;
+		if (d == ddfs_le32(e->len)) {
+			i++;
+			d = 0;
+		}
+	}
+	if (err) {
+		/* The abort gives back what was adopted; the caller the rest. */
+		*at = i;
+		*done = d;
+		return err;
+	}
+	*at = i;
+	*done = d;
+	return ddfs_op_commit(op);
+}
+
+static int touch_size(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	struct ddfs_inode_disk *di;
+	uint64_t size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
+	int err = q->keep_size ? 0 : ddfs_zero_tail(ip, size, q->end);
+
+	if (!err)
+		err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	if (!q->keep_size && q->end > size)
+		di->size = ddfs_to64(q->end);
+	ddfs_touch(di, !q->keep_size && q->end > size);
+	return ddfs_op_commit(op);
+}
+
+static int allocate(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	uint64_t unit = ddfs_file_unit(ip);
+	uint64_t last = (ddfs_file_end_block(q->end) + unit - 1) / unit * unit;
+	uint32_t first = (uint32_t)((q->off >> DDFS_BLOCK_SHIFT) / unit * unit);
+	struct ddfs_extents runs = { 0 };
+	size_t at = 0;
+	uint32_t done = 0;
+	int err = promise_all(ip, first, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last, &runs);
+
+	while (!err && at < runs.nr)
+		err = map_step(op, ip, &runs, &at, &done);
+	if (err)
+		give_back(op->fs, &runs, at, done);
+	ddfs_extents_fini(&runs);
+	return err ? err : touch_size(op, ip, q);
+}
+
+/* ---- punch and zero ------------------------------------------------------------------------- */
+
+static int zero_edges(struct ddfs_inode *ip, const struct request *q)
+{
+	uint64_t first = (uint64_t)q->first << DDFS_BLOCK_SHIFT;
+	uint64_t last = (uint64_t)q->last << DDFS_BLOCK_SHIFT;
+	int err;
+
+	if (q->first >= q->last)
+		return ddfs_zero_mapped(ip, q->off, q->end);
+	err = ddfs_zero_mapped(ip, q->off, first);
+	return err ? err : ddfs_zero_mapped(ip, last, q->end);
+}
+
+static void touch_change(struct ddfs_inode_disk *di, void *arg)
+{
+	(void)arg;
+	ddfs_touch(di, true);
+}
+
+/* Split the map into what stays and what goes of [first, last). */
+static int split_out(struct ddfs_inode *ip, uint32_t first, uint32_t last,
+	struct ddfs_extents *keep, struct ddfs_extents *drop)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	int err = ddfs_extents_load(ip->fs, di, 0, first, keep);
+
+	if (!err)
+		err = ddfs_extents_load(ip->fs, di, first, last - first, drop);
+	if (!err)
+		err = ddfs_extents_load(ip->fs, di, last, UINT32_MAX - last, keep);
+	return err;
+}
+
+static int punch_large(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t first, uint32_t last)
+{
+	struct ddfs_extents keep = { 0 }, drop = { 0 };
+	int err = split_out(ip, first, last, &keep, &drop);
+
+	if (!err)
+		err = ddfs_extents_replace(op, ip, &keep, &drop, touch_change, NULL);
+	ddfs_extents_fini(&keep);
+	ddfs_extents_fini(&drop);
+	return err;
+}
+
+/* A DAX file gives up whole units; the rest of what is punched becomes unwritten. */
+static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	uint64_t unit = ddfs_file_unit(ip);
+	uint32_t first = (uint32_t)((q->first + unit - 1) / unit * unit);
+	uint32_t last = (uint32_t)(q->last / unit * unit);
+	struct ddfs_inode_disk *di;
+	int err = zero_edges(ip, q);
+
+	if (!err && first < last &&
+		!ddfs_extent_range_is_small(
+			op->fs, NULL, ddfs_inode_view(ip, NULL), first, last - first))
+		err = punch_large(op, ip, first, last);
+	if (!err)
+		err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	ddfs_touch(di, true);
+	if (q->first < q->last && unit > 1)
+		err = ddfs_extent_convert(
+			op->tx, di, q->first, q->last - q->first, DDFS_MAP_UNWRITTEN);
+	if (!err && first < last)
+		err = ddfs_extent_remove(op->tx, di, first, last - first, true);
+	return err ? err : ddfs_op_commit(op);
+}
+
+/* Extents of the range, made unwritten; blocks stay where they are. */
+static int unwrite_large(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	struct ddfs_extents keep = { 0 }, drop = { 0 };
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	int err = ddfs_extents_load(ip->fs, di, 0, q->first, &keep);
+	size_t from = keep.nr;
+
+	if (!err)
+		err = ddfs_extents_load(ip->fs, di, q->first, q->last - q->first, &keep);
+	for (size_t i = from; i < keep.nr; i++)
+		keep.e[i].start = ddfs_to64(ddfs_le64(keep.e[i].start) | DDFS_EXTENT_UNWRITTEN);
+	if (!err)
+		err = ddfs_extents_load(ip->fs, di, q->last, UINT32_MAX - q->last, &keep);
+	if (!err)
+		err = ddfs_extents_replace(op, ip, &keep, &drop, touch_change, NULL);
+	ddfs_extents_fini(&keep);
+	ddfs_extents_fini(&drop);
+	return err;
+}
+
+static int unwrite(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	struct ddfs_inode_disk *di;
+	int err;
+
+	if (q->first >= q->last)
+		return 0;
+	if (!ddfs_extent_range_is_small(
+		    op->fs, NULL, ddfs_inode_view(ip, NULL), q->first, q->last - q->first))
+		return unwrite_large(op, ip, q);
+	err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	err = ddfs_extent_convert(op->tx, di, q->first, q->last - q->first, DDFS_MAP_UNWRITTEN);
+	return err ? err : ddfs_op_commit(op);
+}
+
+static int zero_range(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	int err = zero_edges(ip, q);
+
+	if (!err)
+		err = unwrite(op, ip, q);
+	return err ? err : allocate(op, ip, q);
+}
+
+/* ---- collapse and insert -------------------------------------------------------------------- */
+
+struct move {
+	uint64_t size;
+};
+
+static void change_size(struct ddfs_inode_disk *di, void *arg)
+{
+	di->size = ddfs_to64(((struct move *)arg)->size);
+	ddfs_touch(di, true);
+}
+
+/* Extents from index from on move by blocks. */
+static void shift(struct ddfs_extents *x, size_t from, int64_t blocks)
+{
+	for (size_t i = from; i < x->nr; i++)
+		x->e[i].lblk = ddfs_to32((uint32_t)((int64_t)ddfs_le32(x->e[i].lblk) + blocks));
+}
+
+/* Both want whole units, so that a DAX file's extents stay congruent. */
+static int check_units(const struct ddfs_inode *ip, const struct request *q)
+{
+	uint64_t bytes = ddfs_file_unit(ip) << DDFS_BLOCK_SHIFT;
+
+	return q->off % bytes || q->len % bytes ? -EINVAL : 0;
+}
+
+static int collapse(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	uint64_t size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
+	struct ddfs_extents keep = { 0 }, drop = { 0 };
+	struct move m = { size - q->len };
+	size_t from;
+	int err = check_units(ip, q);
+
+	if (!err && q->end >= size)
+		err = -EINVAL;
+	if (!err)
+		err = split_out(ip, q->first, q->last, &keep, &drop);
+	for (from = 0; from < keep.nr && ddfs_le32(keep.e[from].lblk) < q->first; from++)
+		;
+	shift(&keep, from, -(int64_t)(q->last - q->first));
+	if (!err)
+		err = ddfs_extents_replace(op, ip, &keep, &drop, change_size, &m);
+	ddfs_extents_fini(&keep);
+	ddfs_extents_fini(&drop);
+	return err;
+}
+
+static int insert(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	uint64_t size = ddfs_le64(di->size);
+	struct ddfs_extents keep = { 0 }, drop = { 0 };
+	struct move m = { size + q->len };
+	size_t from = 0;
+	int err = check_units(ip, q);
+
+	if (!err && q->off >= size)
+		err = -EINVAL;
+	if (!err && q->len > DDFS_FILE_SIZE_MAX - size)
+		err = -EFBIG;
+	if (!err)
+		err = ddfs_extents_load(ip->fs, di, 0, q->first, &keep);
+	from = keep.nr;
+	if (!err)
+		err = ddfs_extents_load(ip->fs, di, q->first, UINT32_MAX - q->first, &keep);
+	/* Blocks reserved far behind the end may not fit any more. */
+	if (!err && keep.nr > from &&
+		(uint64_t)ddfs_le32(keep.e[keep.nr - 1].lblk) + ddfs_le32(keep.e[keep.nr - 1].len) +
+				(q->len >> DDFS_BLOCK_SHIFT) >
+			UINT32_MAX)
+		err = -EFBIG;
+	if (!err) {
+		shift(&keep, from, (int64_t)(q->len >> DDFS_BLOCK_SHIFT));
+		err = ddfs_extents_replace(op, ip, &keep, &drop, change_size, &m);
+	}
+	ddfs_extents_fini(&keep);
+	ddfs_extents_fini(&drop);
+	return err;
+}
+
+/* ---- the call ------------------------------------------------------------------------------- */
+
+static int dispatch(struct ddfs_op *op, struct ddfs_inode *ip, int mode, const struct request *q)
+{
+	switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+	case 0:
+		return allocate(op, ip, q);
+	case FALLOC_FL_PUNCH_HOLE:
+		return q->keep_size ? punch(op, ip, q) : -EOPNOTSUPP;
+	case FALLOC_FL_ZERO_RANGE:
+		return zero_range(op, ip, q);
+	case FALLOC_FL_COLLAPSE_RANGE:
+		return q->keep_size ? -EINVAL : collapse(op, ip, q);
+	case FALLOC_FL_INSERT_RANGE:
+		return q->keep_size ? -EINVAL : insert(op, ip, q);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+static int may_change(const struct ddfs_inode *ip, int mode)
+{
+	uint32_t flags = ddfs_le32(ddfs_inode_view(ip, NULL)->flags);
+
+	if (flags & DDFS_FLAG_IMMUTABLE)
+		return -EPERM;
+	if (flags & DDFS_FLAG_APPEND && mode & ~FALLOC_FL_KEEP_SIZE)
+		return -EPERM;
+	return ddfs_fs_writable(ip->fs);
+}
+
+int ddfs_fallocate(struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len)
+{
+	struct request q = {
+		.off = off, .len = len, .end = off + len, .keep_size = mode & FALLOC_FL_KEEP_SIZE
+	};
+	struct ddfs_op op;
+	int err;
+
+	if (!len)
+		return -EINVAL;
+	if (off > DDFS_FILE_SIZE_MAX || len > DDFS_FILE_SIZE_MAX - off) {
+		/* Nothing lies there: punching it is done. */
+		if (mode != (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+			return -EFBIG;
+		q.end = DDFS_FILE_SIZE_MAX;
+		if (off >= q.end)
+			return 0;
+		q.len = q.end - off;
+	}
+	q.first = ddfs_file_end_block(q.off);
+	q.last = (uint32_t)(q.end >> DDFS_BLOCK_SHIFT);
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, true);
+	err = ddfs_file_check(ip);
+	if (err == -EISDIR || err == -EINVAL)
+		err = -ENODEV;
+	if (!err)
+		err = may_change(ip, mode);
+	if (!err)
+		err = dispatch(&op, ip, mode, &q);
+	return ddfs_op_end(&op, err);
+}

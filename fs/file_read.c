@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Opening and reading files. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/core.h"
+#include "fs/extent_bulk.h"
+#include "fs/file.h"
+#include "fs/orphan.h"
+
+#define IOV_MAX_READ (DDFS_IO_MAX / DDFS_BLOCK_BYTES + 1)
+
+int ddfs_file_check(const struct ddfs_inode *ip)
+{
+	uint32_t mode;
+
+	if (ip->dead)
+		return -ESTALE;
+	mode = ddfs_le16(ddfs_inode_view(ip, NULL)->mode);
+	if (S_ISDIR(mode))
+		return -EISDIR;
+	return S_ISREG(mode) ? 0 : -EINVAL;
+}
+
+uint64_t ddfs_file_unit(const struct ddfs_inode *ip)
+{
+	return ip->dax ? ip->fs->dax_unit_bytes >> DDFS_BLOCK_SHIFT : 1;
+}
+
+uint32_t ddfs_file_first_freed(const struct ddfs_inode *ip, uint64_t size)
+{
+	uint64_t unit = ddfs_file_unit(ip);
+	uint64_t end = (ddfs_file_end_block(size) + unit - 1) / unit * unit;
+
+	return end > UINT32_MAX ? UINT32_MAX : (uint32_t)end;
+}
+
+static int may_open(const struct ddfs_inode *ip, int flags)
+{
+	uint32_t f = ddfs_le32(ddfs_inode_view(ip, NULL)->flags);
+	bool writes = (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+
+	if (ip->dead)
+		return -ESTALE;
+	if (f & DDFS_FLAG_IMMUTABLE && writes)
+		return -EPERM;
+	if (f & DDFS_FLAG_APPEND && writes && (!(flags & O_APPEND) || flags & O_TRUNC))
+		return -EPERM;
+	return writes ? ddfs_fs_writable(ip->fs) : 0;
+}
+
+int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv)
+{
+	struct ddfs_attr size = { .size = 0 };
+	int err;
+
+	pthread_rwlock_rdlock(&ip->lock);
+	err = may_open(ip, flags);
+	/* Counted under the lock: who removes the last name looks at it with the lock held. */
+	if (!err)
+		atomic_fetch_add(&ip->opens, 1);
+	pthread_rwlock_unlock(&ip->lock);
+	if (err || !(flags & O_TRUNC) || !S_ISREG(ddfs_le16(ddfs_inode_view(ip, NULL)->mode)))
+		return err;
+	err = ddfs_setattr(ip, &size,
+		DDFS_SET_SIZE | DDFS_SET_MTIME_NOW | (kill_priv ? DDFS_SET_KILL_PRIV : 0), NULL);
+	if (err)
+		ddfs_release(ip);
+	return err;
+}
+
+void ddfs_release(struct ddfs_inode *ip)
+{
+	if (atomic_fetch_sub(&ip->opens, 1) > 1 || ip->dead)
+		return;
+	if (!ddfs_le32(ddfs_inode_view(ip, NULL)->nlink))
+		ddfs_orphan_reap(ip);
+}
+
+/* The pieces of [off, off + len) in iov; the file's lock is held. */
+static int map_read(struct ddfs_inode *ip, uint64_t off, size_t len, struct iovec *iov, int *nr)
+{
+	struct ddfs_fs *fs = ip->fs;
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	int n = 0;
+
+	while (len) {
+		uint64_t in_block = off % DDFS_BLOCK_BYTES, run;
+		struct ddfs_map m;
+		int err = ddfs_extent_lookup(fs, NULL, di, (uint32_t)(off >> DDFS_BLOCK_SHIFT), &m);
+
+		if (err)
+			return err;
+		run = ((uint64_t)m.len << DDFS_BLOCK_SHIFT) - in_block;
+		if (run > len)
+			run = len;
+		/* Only reads media; the type is iovec's. */
+		iov[n].iov_base =
+			(void *)(uintptr_t)(m.kind == DDFS_MAP_WRITTEN
+						    ? fs->base + ddfs_block_off(m.pblk) + in_block
+						    : fs->zeroes);
+		iov[n++].iov_len = run;
+		off += run;
+		len -= run;
+	}
+	*nr = n;
+	return 0;
+}
+
+ssize_t ddfs_read(struct ddfs_inode *ip, uint64_t off, size_t len, ddfs_read_fn fn, void *arg)
+{
+	struct iovec iov[IOV_MAX_READ];
+	uint64_t size;
+	ssize_t ret;
+	int nr = 0;
+
+	if (len > DDFS_IO_MAX)
+		len = DDFS_IO_MAX;
+	pthread_rwlock_rdlock(&ip->lock);
+	ret = ddfs_file_check(ip);
+	if (!ret) {
+		size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
+		if (off >= size)
+			len = 0;
+		else if (len > size - off)
+			len = size - off;
+		ret = map_read(ip, off, len, iov, &nr);
+	}
+	if (!ret) {
+		ddfs_inode_accessed(ip);
+		ret = fn(arg, iov, nr, len);
+	}
+	pthread_rwlock_unlock(&ip->lock);
+	return ret;
+}
+
+static ssize_t copy_iov(void *arg, const struct iovec *iov, int iovcnt, size_t len)
+{
+	uint8_t *p = arg;
+
+	for (int i = 0; i < iovcnt; i++) {
+		memcpy(p, iov[i].iov_base, iov[i].iov_len);
+		p += iov[i].iov_len;
+	}
+	return (ssize_t)len;
+}
+
+ssize_t ddfs_pread(struct ddfs_inode *ip, void *buf, size_t len, uint64_t off)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = ddfs_read(ip, off + done, len - done, copy_iov, (uint8_t *)buf + done);
+
+		if (n < 0)
+			return done ? (ssize_t)done : n;
+		if (!n)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+static int seek_next(struct ddfs_inode *ip, uint64_t size, bool data, uint64_t *off)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+
+	while (*off < size) {
+		struct ddfs_map m;
+		int err = ddfs_extent_lookup(
+			ip->fs, NULL, di, (uint32_t)(*off >> DDFS_BLOCK_SHIFT), &m);
+
+		if (err)
+			return err;
+		if ((m.kind == DDFS_MAP_WRITTEN) == data)
+			return 0;
+		*off = ((uint64_t)m.lblk + m.len) << DDFS_BLOCK_SHIFT;
+	}
+	if (data)
+		return -ENXIO;
+	/* The end of file is a hole. */
+	*off = size;
+	return 0;
+}
+
+int64_t ddfs_seek(struct ddfs_inode *ip, uint64_t off, int whence)
+{
+	uint64_t size;
+	int err;
+
+	if (whence != SEEK_DATA && whence != SEEK_HOLE)
+		return -EINVAL;
+	pthread_rwlock_rdlock(&ip->lock);
+	err = ddfs_file_check(ip);
+	size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
+	if (!err)
+		err = off >= size ? -ENXIO : seek_next(ip, size, whence == SEEK_DATA, &off);
+	pthread_rwlock_unlock(&ip->lock);
+	return err ? err : (int64_t)off;
+}

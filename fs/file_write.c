@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Writing. Blocks that the file has are overwritten in place; data for others goes to blocks that
+ * nothing refers to, and the transaction that makes them part of the file publishes it.
+ */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/core.h"
+#include "fs/extent.h"
+#include "fs/file.h"
+#include "fs/tx.h"
+#include "fs/xattr.h"
+
+/* One call of write(2). */
+struct writer {
+	struct ddfs_op *op;
+	struct ddfs_inode *ip;
+	const uint8_t *src;
+	uint64_t off; /* where src goes */
+	size_t len;   /* still to write */
+	bool stored;  /* in place, and not drained yet */
+	bool touched; /* a transaction has set the times */
+	bool kill;    /* clear set-id bits with the next transaction */
+};
+
+bool ddfs_has_priv(const struct ddfs_inode_disk *di)
+{
+	uint32_t mode = ddfs_le16(di->mode);
+
+	return mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ||
+	       ddfs_le16(di->xattr_bytes) || ddfs_le64(di->xattr_root);
+}
+
+int ddfs_kill_priv(struct ddfs_tx *tx, struct ddfs_inode_disk *di)
+{
+	uint32_t mode = ddfs_le16(di->mode);
+
+	mode &= ~(uint32_t)S_ISUID;
+	/* Without group execute set-gid means mandatory locking, and stays. */
+	if (mode & S_IXGRP)
+		mode &= ~(uint32_t)S_ISGID;
+	di->mode = ddfs_to16((uint16_t)mode);
+	if (!ddfs_le16(di->xattr_bytes) && !ddfs_le64(di->xattr_root))
+		return 0;
+	return ddfs_xattr_write(tx, di, "security.capability", NULL, 0);
+}
+
+static void store(struct ddfs_fs *fs, uint64_t off, const uint8_t *src, size_t len)
+{
+	fs->media->ops->copy(fs->media, off, src, len);
+}
+
+static void store_zeroes(struct ddfs_fs *fs, uint64_t off, size_t len)
+{
+	if (len)
+		fs->media->ops->set(fs->media, off, 0, len);
+}
+
+int ddfs_zero_mapped(struct ddfs_inode *ip, uint64_t from, uint64_t to)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+
+	while (from < to) {
+		uint64_t in_block = from % DDFS_BLOCK_BYTES, run;
+		struct ddfs_map m;
+		int err = ddfs_extent_lookup(
+			ip->fs, NULL, di, (uint32_t)(from >> DDFS_BLOCK_SHIFT), &m);
+
+		if (err)
+			return err;
+		run = ((uint64_t)m.len << DDFS_BLOCK_SHIFT) - in_block;
+		if (run > to - from)
+			run = to - from;
+		if (m.kind == DDFS_MAP_WRITTEN)
+			store_zeroes(ip->fs, ddfs_block_off(m.pblk) + in_block, run);
+		from += run;
+	}
+	return 0;
+}
+
+int ddfs_zero_tail(struct ddfs_inode *ip, uint64_t size, uint64_t to)
+{
+	uint64_t end = (size + DDFS_BLOCK_BYTES - 1) & ~(uint64_t)(DDFS_BLOCK_BYTES - 1);
+
+	return to > size ? ddfs_zero_mapped(ip, size, to < end ? to : end) : 0;
+}
+
+/* Begin a transaction on the inode, with what every one of a write changes. */
+static int begin(struct writer *w, uint64_t end, struct ddfs_inode_disk **out)
+{
+	int err = ddfs_op_tx(w->op);
+
+	if (err)
+		return err;
+	*out = ddfs_inode_edit(w->op->tx, w->ip);
+	ddfs_touch(*out, true);
+	if (end > ddfs_le64((*out)->size))
+		(*out)->size = ddfs_to64(end);
+	return w->kill ? ddfs_kill_priv(w->op->tx, *out) : 0;
+}
+
+static int commit(struct writer *w)
+{
+	int err = ddfs_op_commit(w->op);
+
+	if (err)
+		return err;
+	w->stored = false;
+	w->touched = true;
+	w->kill = false;
+	return 0;
+}
+
+static void advance(struct writer *w, size_t n)
+{
+	w->src += n;
+	w->off += n;
+	w->len -= n;
+}
+
+/* Store n bytes of src into blocks that read as zeroes until now: what is left of the first and
+ * last block is zeroed. pblk is the block of w->off. */
+static void store_new(struct writer *w, uint64_t pblk, size_t n)
+{
+	struct ddfs_fs *fs = w->ip->fs;
+	uint64_t at = ddfs_block_off(pblk), head = w->off % DDFS_BLOCK_BYTES;
+	uint64_t end = at + head + n;
+
+	store_zeroes(fs, at, head);
+	store(fs, at + head, w->src, n);
+	store_zeroes(fs, end, -end % DDFS_BLOCK_BYTES);
+}
+
+/* Bytes of the request that fall into nr blocks from that of w->off on. */
+static size_t bytes_in(const struct writer *w, uint64_t nr)
+{
+	uint64_t room = (nr << DDFS_BLOCK_SHIFT) - w->off % DDFS_BLOCK_BYTES;
+
+	return w->len < room ? w->len : (size_t)room;
+}
+
+static uint32_t blocks_of(const struct writer *w, size_t n)
+{
+	return (uint32_t)((w->off % DDFS_BLOCK_BYTES + n + DDFS_BLOCK_BYTES - 1) >>
+			  DDFS_BLOCK_SHIFT);
+}
+
+static int write_unwritten(struct writer *w, const struct ddfs_map *m)
+{
+	size_t n = bytes_in(w, m->len);
+	struct ddfs_inode_disk *di;
+	int err;
+
+	store_new(w, m->pblk, n);
+	err = begin(w, w->off + n, &di);
+	if (!err)
+		err = ddfs_extent_convert(
+			w->op->tx, di, m->lblk, blocks_of(w, n), DDFS_MAP_WRITTEN);
+	if (!err)
+		err = commit(w);
+	if (!err)
+		advance(w, n);
+	return err;
+}
+
+uint64_t ddfs_file_goal(const struct ddfs_inode *ip, uint32_t lblk)
+{
+	struct ddfs_map m;
+
+	if (!lblk || ddfs_extent_lookup(ip->fs, NULL, ddfs_inode_view(ip, NULL), lblk - 1, &m) ||
+		m.kind == DDFS_MAP_HOLE)
+		return 0;
+	return m.pblk + 1;
+}
+
+/* Of a DAX file: what to allocate, in whole units, so that want blocks of the hole at m->lblk are
+ * covered. Moves m to where that starts; *want stays if the units around are not all hole. */
+static int round_to_units(
+	const struct ddfs_inode *ip, struct ddfs_map *m, uint64_t *want, uint64_t *unit)
+{
+	uint32_t first = (uint32_t)(m->lblk / *unit * *unit);
+	struct ddfs_map start;
+	uint64_t need;
+	int err = ddfs_extent_lookup(ip->fs, NULL, ddfs_inode_view(ip, NULL), first, &start);
+
+	if (err)
+		return err;
+	need = (m->lblk - first + *want + *unit - 1) / *unit * *unit;
+	if (need > start.len)
+		need = start.len / *unit * *unit;
+	if (start.kind != DDFS_MAP_HOLE || need <= m->lblk - first) {
+		*unit = 1;
+		return 0;
+	}
+	m->lblk = first;
+	*want = need;
+	return 0;
+}
+
+/* Give the hole at m->lblk blocks. *m becomes what is mapped there. */
+static int fill_hole(const struct writer *w, struct ddfs_map *m, struct ddfs_range *r)
+{
+	struct ddfs_inode *ip = w->ip;
+	uint64_t unit = ddfs_file_unit(ip), want = blocks_of(w, bytes_in(w, m->len));
+	int err = unit > 1 ? round_to_units(ip, m, &want, &unit) : 0;
+
+	if (!err)
+		err = ddfs_alloc_get(ip->fs, ddfs_file_goal(ip, m->lblk), want, unit, 0, r);
+	if (err)
+		return err;
+	m->len = (uint32_t)r->len;
+	m->pblk = r->start;
+	return 0;
+}
+
+/* m is newly allocated; the request's first n bytes go into it, the rest stays unwritten. */
+static int insert_new(struct writer *w, struct ddfs_inode_disk *di, struct ddfs_map m, size_t n)
+{
+	uint32_t at = (uint32_t)(w->off >> DDFS_BLOCK_SHIFT), nr = blocks_of(w, n);
+	struct ddfs_map part = m;
+	int err = 0;
+
+	part.kind = DDFS_MAP_UNWRITTEN;
+	part.len = at - m.lblk;
+	if (part.len)
+		err = ddfs_extent_insert(w->op->tx, di, &part);
+	part = (struct ddfs_map){ at, nr, m.pblk + (at - m.lblk), DDFS_MAP_WRITTEN };
+	if (!err)
+		err = ddfs_extent_insert(w->op->tx, di, &part);
+	part = (struct ddfs_map){ at + nr, m.lblk + m.len - (at + nr), part.pblk + nr,
+		DDFS_MAP_UNWRITTEN };
+	if (!err && part.len)
+		err = ddfs_extent_insert(w->op->tx, di, &part);
+	return err;
+}
+
+static int write_hole(struct writer *w, struct ddfs_map m)
+{
+	uint32_t at = m.lblk;
+	struct ddfs_inode_disk *di;
+	struct ddfs_range r;
+	size_t n;
+	int err = fill_hole(w, &m, &r);
+
+	if (err)
+		return err;
+	n = bytes_in(w, m.lblk + m.len - at);
+	store_new(w, m.pblk + (at - m.lblk), n);
+	err = begin(w, w->off + n, &di);
+	if (!w->op->tx) {
+		ddfs_alloc_put(w->ip->fs, r);
+		return err;
+	}
+	ddfs_tx_adopt(w->op->tx, r);
+	if (!err)
+		err = insert_new(w, di, m, n);
+	if (!err)
+		err = commit(w);
+	if (err)
+		return err;
+	advance(w, n);
+	return 0;
+}
+
+static int write_piece(struct writer *w)
+{
+	struct ddfs_map m;
+	size_t n;
+	int err = ddfs_extent_lookup(w->ip->fs, NULL, ddfs_inode_view(w->ip, NULL),
+		(uint32_t)(w->off >> DDFS_BLOCK_SHIFT), &m);
+
+	if (err)
+		return err;
+	if (m.kind == DDFS_MAP_UNWRITTEN)
+		return write_unwritten(w, &m);
+	if (m.kind == DDFS_MAP_HOLE)
+		return write_hole(w, m);
+	n = bytes_in(w, m.len);
+	store(w->ip->fs, ddfs_block_off(m.pblk) + w->off % DDFS_BLOCK_BYTES, w->src, n);
+	w->stored = true;
+	advance(w, n);
+	return 0;
+}
+
+/* What was written in place: its size and times. */
+static int finish(struct writer *w)
+{
+	struct ddfs_inode_disk *di;
+	int err;
+
+	if (w->off > ddfs_le64(ddfs_inode_view(w->ip, NULL)->size) ||
+		(w->kill && ddfs_has_priv(ddfs_inode_view(w->ip, NULL)))) {
+		err = begin(w, w->off, &di);
+		return err ? err : commit(w);
+	}
+	if (!w->stored)
+		return 0;
+	err = w->ip->fs->media->ops->drain(w->ip->fs->media);
+	if (!w->touched)
+		ddfs_inode_modified(w->ip);
+	return err;
+}
+
+ssize_t ddfs_write_locked(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t off,
+	const uint8_t *src, size_t len, unsigned int flags)
+{
+	uint64_t size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
+	struct writer w = { .op = op,
+		.ip = ip,
+		.src = src,
+		.off = off,
+		.len = len,
+		.kill = flags & DDFS_WRITE_KILL_PRIV };
+	int err = 0, end;
+
+	if (off > size)
+		err = ddfs_zero_tail(ip, size, off);
+	while (w.len && !err)
+		err = write_piece(&w);
+	/* A transaction that failed has changed nothing, and what follows needs none of it. */
+	if (op->tx) {
+		ddfs_tx_abort(op->tx);
+		op->tx = NULL;
+	}
+	if (w.off > off) {
+		end = finish(&w);
+		if (end)
+			return end;
+	}
+	return w.off > off ? (ssize_t)(w.off - off) : err;
+}
+
+ssize_t ddfs_write(
+	struct ddfs_inode *ip, uint64_t off, const void *buf, size_t len, unsigned int flags)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	struct ddfs_op op;
+	ssize_t ret;
+
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, true);
+	ret = ddfs_file_check(ip);
+	if (!ret)
+		ret = ddfs_fs_writable(ip->fs);
+	if (!ret && ddfs_le32(di->flags) & DDFS_FLAG_IMMUTABLE)
+		ret = -EPERM;
+	if (flags & DDFS_WRITE_APPEND)
+		off = ddfs_le64(di->size);
+	if (!ret && len && off >= DDFS_FILE_SIZE_MAX)
+		ret = -EFBIG;
+	if (!ret && len > DDFS_FILE_SIZE_MAX - off)
+		len = DDFS_FILE_SIZE_MAX - off;
+	if (!ret && len)
+		ret = ddfs_write_locked(&op, ip, off, buf, len, flags);
+	ddfs_op_end(&op, 0);
+	return ret;
+}

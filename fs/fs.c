@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Mounting and unmounting, and what concerns the filesystem as a whole. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "fs/core.h"
+#include "fs/orphan.h"
+#include "fs/super.h"
+
+/* Age at which timestamps are written, seconds. */
+#define TIMES_AGE 5
+
+void ddfs_log(struct ddfs_fs *fs, int priority, const char *fmt, ...)
+{
+	char line[512];
+	va_list ap;
+
+	if (!fs->opt.log)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	fs->opt.log(fs->opt.log_arg, priority, line);
+}
+
+int ddfs_corrupt(struct ddfs_fs *fs, const char *fmt, ...)
+{
+	char line[480];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	ddfs_log(fs, LOG_ERR, "metadata error: %s", line);
+	/* A mount that meets one fails anyway. */
+	if (!fs->mounted)
+		return -EUCLEAN;
+	if (fs->opt.errors == DDFS_ERRORS_ABORT) {
+		ddfs_log(fs, LOG_CRIT, "errors=abort: ending");
+		abort();
+	}
+	if (fs->opt.errors == DDFS_ERRORS_REMOUNT_RO && !atomic_exchange(&fs->readonly, true))
+		ddfs_log(fs, LOG_CRIT, "errors=remount-ro: read-only from now on");
+	return -EUCLEAN;
+}
+
+/* ---- mount ---------------------------------------------------------------------------------- */
+
+static uint64_t now_usec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* The time since *since, which becomes now. */
+static uint64_t lap(uint64_t *since)
+{
+	uint64_t then = *since;
+
+	*since = now_usec();
+	return *since - then;
+}
+
+static void take_super(struct ddfs_fs *fs)
+{
+	const struct ddfs_super *s = &fs->super;
+
+	fs->csum_seed = ddfs_le32(s->csum_seed);
+	fs->hash_seed = ddfs_le64(s->hash_seed);
+	fs->nr_blocks = ddfs_le64(s->device_bytes) >> DDFS_BLOCK_SHIFT;
+	fs->data_block = ddfs_le64(s->data_off) >> DDFS_BLOCK_SHIFT;
+	fs->end_block = fs->nr_blocks - 2;
+	fs->dax_unit_bytes = ddfs_le64(s->dax_unit_bytes);
+	fs->recovery.was_clean = ddfs_le32(s->state) == DDFS_STATE_CLEAN;
+}
+
+static void *map_zeroes(size_t len, int prot)
+{
+	void *p = mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static size_t verified_bytes(const struct ddfs_fs *fs)
+{
+	return (fs->nr_blocks + 63) / 64 * 8;
+}
+
+static int alloc_memory(struct ddfs_fs *fs)
+{
+	int err;
+
+	fs->verified = map_zeroes(verified_bytes(fs), PROT_READ | PROT_WRITE);
+	fs->zeroes = map_zeroes(DDFS_IO_MAX, PROT_READ);
+	if (!fs->verified || !fs->zeroes)
+		return -ENOMEM;
+	err = ddfs_icache_init(fs);
+	return err ? err : ddfs_lanes_init(fs);
+}
+
+static int recover_lanes(struct ddfs_fs *fs)
+{
+	uint32_t nr = 0;
+	int err;
+
+	if (fs->recovery.was_clean)
+		return 0;
+	err = ddfs_lanes_recover(fs, fs->media->readonly, &nr);
+	if (err)
+		return err;
+	if (nr && fs->media->readonly) {
+		ddfs_log(fs, LOG_ERR,
+			"the filesystem was not unmounted cleanly and the device is "
+			"read-only: mount it once where it can be written");
+		return -EROFS;
+	}
+	fs->recovery.nr_lanes_replayed = nr;
+	return 0;
+}
+
+static int count_all(struct ddfs_fs *fs)
+{
+	int err;
+
+	if (fs->recovery.was_clean) {
+		atomic_store(&fs->itable.nr_used, ddfs_le32(fs->super.nr_used_inodes));
+		return ddfs_alloc_load_saved(fs);
+	}
+	/* The hint is as old as the last clean unmount. */
+	fs->itable.scanned = DDFS_INO_FIRST;
+	err = ddfs_alloc_count(fs);
+	return err ? err : ddfs_itable_count(fs);
+}
+
+static int recover(struct ddfs_fs *fs)
+{
+	struct ddfs_recovery *r = &fs->recovery;
+	uint64_t t = now_usec();
+	int err = recover_lanes(fs);
+
+	r->usec_lanes = lap(&t);
+	if (!err)
+		err = ddfs_alloc_init(fs);
+	if (!err)
+		err = ddfs_itable_init(fs);
+	if (!err)
+		err = count_all(fs);
+	r->usec_count = lap(&t);
+	if (!err)
+		err = ddfs_inode_get_ino(fs, DDFS_INO_ORPHAN, &fs->orphans);
+	if (!err && !fs->readonly)
+		err = ddfs_super_mark_mounted(fs);
+	if (!err && !fs->readonly)
+		err = ddfs_orphans_recover(fs, &r->nr_orphans_freed);
+	r->usec_orphans = lap(&t);
+	return err;
+}
+
+static void fs_delete(struct ddfs_fs *fs)
+{
+	if (fs->itable.nr_slots || fs->itable.free_ino)
+		ddfs_itable_fini(fs);
+	ddfs_alloc_fini(fs);
+	ddfs_icache_fini(fs);
+	if (fs->lanes.tx)
+		ddfs_lanes_fini(fs);
+	if (fs->verified)
+		munmap((void *)fs->verified, verified_bytes(fs));
+	if (fs->zeroes)
+		munmap((void *)(uintptr_t)fs->zeroes, DDFS_IO_MAX);
+	pthread_mutex_destroy(&fs->dirty_lock);
+	pthread_mutex_destroy(&fs->rename_lock);
+	pthread_mutex_destroy(&fs->super_lock);
+	free(fs);
+}
+
+static int fs_init(struct ddfs_fs *fs)
+{
+	uint64_t t = now_usec();
+	int err = ddfs_super_read(fs);
+
+	if (err)
+		return err;
+	take_super(fs);
+	fs->recovery.usec_super = lap(&t);
+	err = alloc_memory(fs);
+	return err ? err : recover(fs);
+}
+
+int ddfs_fs_open(struct ddfs_media *media, const struct ddfs_fs_options *opt, struct ddfs_fs **out)
+{
+	struct ddfs_fs *fs = calloc(1, sizeof(*fs));
+	int err;
+
+	if (!fs)
+		return -ENOMEM;
+	fs->media = media;
+	fs->base = media->base;
+	fs->opt = *opt;
+	atomic_init(&fs->readonly, opt->readonly || media->readonly);
+	pthread_mutex_init(&fs->super_lock, NULL);
+	pthread_mutex_init(&fs->rename_lock, NULL);
+	pthread_mutex_init(&fs->dirty_lock, NULL);
+	err = fs_init(fs);
+	if (err) {
+		if (fs->orphans)
+			ddfs_inode_put(fs->orphans);
+		fs_delete(fs);
+		return err;
+	}
+	fs->kernel_refs = opt->kernel_refs;
+	fs->mounted = true;
+	*out = fs;
+	return 0;
+}
+
+/* ---- unmount, sync, remount ----------------------------------------------------------------- */
+
+/* Everything that only memory knows goes to media. */
+static int settle(struct ddfs_fs *fs)
+{
+	int err = ddfs_dirty_write(fs, 0);
+
+	return err ? err : ddfs_super_mark_clean(fs);
+}
+
+int ddfs_fs_close(struct ddfs_fs *fs)
+{
+	uint64_t nr;
+	int err = 0;
+
+	fs->kernel_refs = false;
+	if (!ddfs_fs_writable(fs)) {
+		/* What was open and had no name any more is open no more. */
+		err = ddfs_orphans_recover(fs, &nr);
+		if (!err)
+			err = settle(fs);
+		if (!err)
+			err = fs->media->ops->deep_flush(fs->media);
+	}
+	ddfs_inode_put(fs->orphans);
+	fs_delete(fs);
+	return err;
+}
+
+int ddfs_fs_sync(struct ddfs_fs *fs)
+{
+	int err = ddfs_fs_writable(fs);
+
+	if (err)
+		return 0;
+	err = ddfs_dirty_write(fs, 0);
+	return err ? err : fs->media->ops->deep_flush(fs->media);
+}
+
+void ddfs_fs_writeback(struct ddfs_fs *fs)
+{
+	if (!fs->opt.lazytime && !ddfs_fs_writable(fs))
+		ddfs_dirty_write(fs, TIMES_AGE);
+}
+
+/* Transactions that began before the filesystem became read-only end. */
+static void quiesce(struct ddfs_fs *fs)
+{
+	uint64_t all = fs->lanes.nr == 64 ? UINT64_MAX : (UINT64_C(1) << fs->lanes.nr) - 1;
+
+	while (atomic_load(&fs->lanes.free) != all)
+		sched_yield();
+}
+
+static int to_readonly(struct ddfs_fs *fs)
+{
+	int err = ddfs_dirty_write(fs, 0);
+
+	if (err)
+		return err;
+	atomic_store(&fs->readonly, true);
+	quiesce(fs);
+	err = ddfs_super_mark_clean(fs);
+	return err ? err : fs->media->ops->deep_flush(fs->media);
+}
+
+static int to_writable(struct ddfs_fs *fs)
+{
+	int err;
+
+	if (fs->media->readonly) {
+		ddfs_log(fs, LOG_ERR, "the device is read-only: it can't be remounted writable");
+		return -EROFS;
+	}
+	err = ddfs_super_mark_mounted(fs);
+	if (!err)
+		atomic_store(&fs->readonly, false);
+	return err;
+}
+
+int ddfs_fs_remount(struct ddfs_fs *fs, const struct ddfs_fs_options *opt)
+{
+	bool ro = atomic_load(&fs->readonly);
+	int err = 0;
+
+	if (opt->readonly && !ro)
+		err = to_readonly(fs);
+	else if (!opt->readonly && ro)
+		err = to_writable(fs);
+	if (err)
+		return err;
+	fs->opt.lazytime = opt->lazytime;
+	fs->opt.atime = opt->atime;
+	fs->opt.errors = opt->errors;
+	return 0;
+}
+
+int ddfs_fsync(struct ddfs_inode *ip, bool datasync)
+{
+	struct ddfs_fs *fs = ip->fs;
+	int err = 0;
+
+	if (ddfs_fs_writable(fs))
+		return 0;
+	/* Sizes and maps are on media already; times are not data. */
+	if (!datasync)
+		err = ddfs_inode_write_times(ip);
+	return err ? err : fs->media->ops->deep_flush(fs->media);
+}
+
+int ddfs_fs_statfs(struct ddfs_fs *fs, struct ddfs_statfs *out)
+{
+	int64_t nr_free = atomic_load(&fs->alloc.nr_free);
+	uint64_t used = atomic_load(&fs->itable.nr_used), inodes;
+
+	if (nr_free < 0)
+		nr_free = 0;
+	/* Every free block could hold inodes. */
+	inodes = fs->itable.nr_slots + (uint64_t)nr_free * DDFS_INODES_PER_BLOCK;
+	if (inodes > UINT32_MAX)
+		inodes = UINT32_MAX;
+	*out = (struct ddfs_statfs){
+		.block_bytes = DDFS_BLOCK_BYTES,
+		.nr_blocks = fs->alloc.nr_usable,
+		.nr_free = (uint64_t)nr_free,
+		.nr_avail = (uint64_t)nr_free > fs->alloc.reserve
+				    ? (uint64_t)nr_free - fs->alloc.reserve
+				    : 0,
+		.nr_inodes = inodes,
+		.nr_free_inodes = inodes - used - DDFS_INO_FIRST,
+	};
+	memcpy(out->uuid, fs->super.uuid, sizeof(out->uuid));
+	memcpy(out->label, fs->super.label, sizeof(fs->super.label));
+	return 0;
+}
+
+void ddfs_fs_recovery(struct ddfs_fs *fs, struct ddfs_recovery *out)
+{
+	*out = fs->recovery;
+}
+
+bool ddfs_fs_is_readonly(struct ddfs_fs *fs)
+{
+	return atomic_load(&fs->readonly);
+}

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * devdaxfs, the filesystem, as a library: no FUSE, no device, no mutable globals.
+ *
+ *	struct ddfs_fs *fs;
+ *	struct ddfs_inode *root;
+ *
+ *	ddfs_fs_open(media, &(struct ddfs_fs_options){ .atime = DDFS_ATIME_RELATIME }, &fs);
+ *	ddfs_inode_get(fs, DDFS_ID_ROOT, &root);
+ *	ddfs_create(root, "hello", 5, &(struct ddfs_new){ .mode = S_IFREG | 0644 }, &entry);
+ *	ddfs_inode_put(root);
+ *	ddfs_fs_close(fs);
+ *
+ * Every function returns 0 (or a count) or -errno, leaves its results untouched on failure, and
+ * may be called by any number of threads. No function checks permission bits: the kernel does
+ * (default_permissions). What only the filesystem can know (immutable, append-only, link counts,
+ * not empty, loops) is checked here. A structure on media that fails its checks gives -EUCLEAN,
+ * is logged, and is treated as `errors` says.
+ */
+#ifndef DDFS_FS_FS_H
+#define DDFS_FS_FS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+
+struct ddfs_fs;
+struct ddfs_inode;
+struct ddfs_media;
+
+/* Identity of an inode for as long as the filesystem exists: generation in the upper 32 bits,
+ * inode number in the lower. Never reused; a stale one gives -ESTALE. */
+typedef uint64_t ddfs_id;
+#define DDFS_ID_ROOT ((ddfs_id)1)
+
+#define DDFS_NAME_MAX	    255
+#define DDFS_SYMLINK_MAX    4095
+#define DDFS_LINK_MAX	    65000
+#define DDFS_XATTR_SIZE_MAX 65536
+#define DDFS_FILE_SIZE_MAX  ((uint64_t)0xffffffff << 12) /* bytes */
+
+/* ---- mount ---------------------------------------------------------------------------------- */
+
+enum ddfs_atime { DDFS_ATIME_RELATIME, DDFS_ATIME_NOATIME, DDFS_ATIME_STRICT };
+enum ddfs_errors { DDFS_ERRORS_CONTINUE, DDFS_ERRORS_REMOUNT_RO, DDFS_ERRORS_ABORT };
+enum ddfs_dax { DDFS_DAX_INODE, DDFS_DAX_ALWAYS, DDFS_DAX_NEVER };
+
+/* One line for a person, no newline; priority as in syslog(3). */
+typedef void (*ddfs_log_fn)(void *arg, int priority, const char *line);
+
+struct ddfs_fs_options {
+	bool readonly;
+	bool lazytime;	  /* timestamps alone are written with fsync, eviction and unmount only */
+	bool no_acl;	  /* do not inherit or maintain POSIX ACLs */
+	bool kernel_refs; /* the caller will ddfs_forget() every id it was given */
+	enum ddfs_atime atime;
+	enum ddfs_errors errors;
+	enum ddfs_dax dax;
+	unsigned int nr_cpus; /* threads that will call at once; 0: those of the machine */
+	uint32_t owner_pid;   /* recorded on media while mounted; 0: the caller's */
+	ddfs_log_fn log;      /* NULL: silent */
+	void *log_arg;
+};
+
+/* Replays the lanes, frees orphans, marks the filesystem mounted. -EUCLEAN: not a devdaxfs or
+ * damaged beyond the second superblock; -EOPNOTSUPP: unknown incompatible feature; -EROFS: needs
+ * recovery but media is read-only; -EFBIG: media is smaller than the superblock says. The log has
+ * the sentence. media must outlive fs. */
+int ddfs_fs_open(struct ddfs_media *media, const struct ddfs_fs_options *opt, struct ddfs_fs **out);
+
+/* No other call may be running. Frees what unlinked files still hold, writes what is
+ * lazy, marks the filesystem clean, deep-flushes. fs is gone afterwards, also on error. */
+int ddfs_fs_close(struct ddfs_fs *fs);
+
+/* syncfs(2): everything done so far is on media when it returns. */
+int ddfs_fs_sync(struct ddfs_fs *fs);
+
+/* Write timestamps that are older than five seconds; to be called about once a second. */
+void ddfs_fs_writeback(struct ddfs_fs *fs);
+
+/* Change what a remount may change: readonly, lazytime, atime, errors. -EROFS: media is
+ * read-only. */
+int ddfs_fs_remount(struct ddfs_fs *fs, const struct ddfs_fs_options *opt);
+
+struct ddfs_statfs {
+	uint64_t block_bytes;
+	uint64_t nr_blocks; /* usable for files and their metadata */
+	uint64_t nr_free;
+	uint64_t nr_avail; /* without the reserve that keeps unlink working */
+	uint64_t nr_inodes;
+	uint64_t nr_free_inodes;
+	uint8_t uuid[16];
+	char label[65];
+};
+int ddfs_fs_statfs(struct ddfs_fs *fs, struct ddfs_statfs *out);
+
+/* What recovery did at ddfs_fs_open. */
+struct ddfs_recovery {
+	bool was_clean;
+	bool used_backup_super;
+	uint32_t nr_lanes_replayed;
+	uint64_t nr_orphans_freed;
+	uint64_t usec_super, usec_lanes, usec_count, usec_orphans; /* time of each phase */
+};
+void ddfs_fs_recovery(struct ddfs_fs *fs, struct ddfs_recovery *out);
+
+bool ddfs_fs_is_readonly(struct ddfs_fs *fs);
+
+/* ---- inodes --------------------------------------------------------------------------------- */
+
+/* FS_*_FL of <linux/fs.h> that an inode can carry. */
+#define DDFS_FLAG_IMMUTABLE 0x00000010u
+#define DDFS_FLAG_APPEND    0x00000020u
+#define DDFS_FLAG_NOATIME   0x00000080u
+#define DDFS_FLAG_DAX	    0x02000000u
+#define DDFS_FLAGS_SETTABLE                                                                        \
+	(DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND | DDFS_FLAG_NOATIME | DDFS_FLAG_DAX)
+
+struct ddfs_attr {
+	ddfs_id id;
+	uint32_t ino;
+	uint32_t gen;
+	uint32_t mode; /* type and permission bits */
+	uint32_t nlink;
+	uint32_t uid, gid;
+	uint32_t rdev;	  /* as the kernel encodes it for user space */
+	uint32_t flags;	  /* DDFS_FLAG_* */
+	uint64_t size;	  /* bytes */
+	uint64_t sectors; /* 512-byte units, as st_blocks */
+	struct timespec atime, mtime, ctime, btime;
+};
+
+/* An entry made or found: what the kernel is told of it. */
+struct ddfs_entry {
+	struct ddfs_attr attr;
+};
+
+/* A reference to the inode in memory, verified when first brought in. -ESTALE: no such
+ * generation. Each get and each successful open wants one put. */
+int ddfs_inode_get(struct ddfs_fs *fs, ddfs_id id, struct ddfs_inode **out);
+void ddfs_inode_put(struct ddfs_inode *ip);
+
+/* With kernel_refs: the kernel no longer knows id. An inode that was removed is kept until
+ * then, so that fstat of it works. */
+void ddfs_forget(struct ddfs_fs *fs, ddfs_id id);
+
+void ddfs_getattr(struct ddfs_inode *ip, struct ddfs_attr *out);
+
+/* Whether opens of the inode bypass the page cache; fixed from when it was brought in. */
+bool ddfs_inode_is_dax(struct ddfs_inode *ip);
+ddfs_id ddfs_inode_id(const struct ddfs_inode *ip);
+struct ddfs_fs *ddfs_inode_fs(const struct ddfs_inode *ip);
+
+enum ddfs_setattr {
+	DDFS_SET_MODE = 1 << 0,
+	DDFS_SET_UID = 1 << 1,
+	DDFS_SET_GID = 1 << 2,
+	DDFS_SET_SIZE = 1 << 3,
+	DDFS_SET_ATIME = 1 << 4,
+	DDFS_SET_MTIME = 1 << 5,
+	DDFS_SET_CTIME = 1 << 6,
+	DDFS_SET_ATIME_NOW = 1 << 7,
+	DDFS_SET_MTIME_NOW = 1 << 8,
+	/* the caller lacks CAP_FSETID: a size change clears set-id bits as write(2) does; a
+	 * change of owner always does */
+	DDFS_SET_KILL_PRIV = 1 << 9,
+};
+/* One transaction for all of mask. out may be NULL. */
+int ddfs_setattr(struct ddfs_inode *ip, const struct ddfs_attr *attr, unsigned int mask,
+	struct ddfs_attr *out);
+
+/* chattr(1). Only DDFS_FLAGS_SETTABLE; others -EOPNOTSUPP. The kernel has checked
+ * CAP_LINUX_IMMUTABLE. */
+int ddfs_set_flags(struct ddfs_inode *ip, uint32_t flags);
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+/* len excludes a terminator, and none is needed. -ENAMETOOLONG past DDFS_NAME_MAX, -EINVAL for
+ * an empty name or one with '/' or NUL in it. */
+int ddfs_lookup(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_entry *out);
+/* The directory that holds dir; root is its own parent. */
+int ddfs_lookup_parent(struct ddfs_inode *dir, struct ddfs_entry *out);
+
+struct ddfs_new {
+	uint32_t mode;	   /* type and permissions before umask */
+	uint32_t umask;	   /* applied unless the directory has a default ACL */
+	uint32_t uid, gid; /* gid is replaced by the directory's if that is set-gid */
+	uint32_t rdev;
+	const char *target; /* of a symlink */
+};
+/* Any type of inode, by mode (mknod, mkdir, symlink and create are this). -EEXIST. If opened is
+ * not NULL the inode is opened as by ddfs_open and returned there. */
+int ddfs_create(struct ddfs_inode *dir, const char *name, size_t len, const struct ddfs_new *n,
+	struct ddfs_entry *out, struct ddfs_inode **opened);
+int ddfs_link(struct ddfs_inode *ip, struct ddfs_inode *dir, const char *name, size_t len,
+	struct ddfs_entry *out);
+int ddfs_unlink(struct ddfs_inode *dir, const char *name, size_t len);
+int ddfs_rmdir(struct ddfs_inode *dir, const char *name, size_t len);
+/* flags: RENAME_NOREPLACE or RENAME_EXCHANGE of <linux/fs.h>. */
+int ddfs_rename(struct ddfs_inode *odir, const char *oname, size_t olen, struct ddfs_inode *ndir,
+	const char *nname, size_t nlen, unsigned int flags);
+
+/* buf gets no terminator; returns the length of the target. */
+ssize_t ddfs_readlink(struct ddfs_inode *ip, char *buf, size_t size);
+
+struct ddfs_dirent {
+	const char *name; /* not terminated; valid during the call only */
+	uint32_t name_len;
+	uint32_t type; /* S_IFMT bits of the mode */
+	uint32_t ino;
+	uint64_t cookie; /* pass to ddfs_readdir to go on behind this entry; below 2^63 */
+	const struct ddfs_attr *attr; /* NULL unless asked for, or if the inode can't be read */
+};
+/* emit returns 0, or non-zero to stop before the entry was taken. Entries come in cookie order,
+ * cookie 0 is the start; "." and ".." come first. An entry that exists throughout is given
+ * exactly once, whatever happens to others meanwhile. emit must not call back. */
+typedef int (*ddfs_emit_fn)(void *arg, const struct ddfs_dirent *d);
+int ddfs_readdir(
+	struct ddfs_inode *dir, uint64_t cookie, bool want_attr, ddfs_emit_fn emit, void *arg);
+
+/* ---- file data ------------------------------------------------------------------------------ */
+
+/* Count an open of the inode; flags are open(2)'s. An unlinked inode lives until the last
+ * release. -EPERM where immutable or append-only forbids flags; O_TRUNC truncates. The inode
+ * reference is the caller's own matter: a file handle holds one of its own. */
+int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv);
+void ddfs_release(struct ddfs_inode *ip);
+
+/* Called once, with the inode's lock held shared, with pointers into the read-only view (or to
+ * zeroes for holes) that are valid during the call only. Returns what ddfs_read returns. */
+typedef ssize_t (*ddfs_read_fn)(void *arg, const struct iovec *iov, int iovcnt, size_t len);
+/* At most 1 MiB a call. */
+ssize_t ddfs_read(struct ddfs_inode *ip, uint64_t off, size_t len, ddfs_read_fn fn, void *arg);
+/* The same, copied out. */
+ssize_t ddfs_pread(struct ddfs_inode *ip, void *buf, size_t len, uint64_t off);
+
+enum ddfs_write_flags {
+	DDFS_WRITE_APPEND = 1 << 0,    /* at the end of file, whatever off says */
+	DDFS_WRITE_KILL_PRIV = 1 << 1, /* clear set-id bits and capabilities */
+};
+/* On media when it returns. Short only on -ENOSPC half-way. */
+ssize_t ddfs_write(
+	struct ddfs_inode *ip, uint64_t off, const void *buf, size_t len, unsigned int flags);
+
+int ddfs_fsync(struct ddfs_inode *ip, bool datasync);
+/* mode: FALLOC_FL_* of <linux/falloc.h>. */
+int ddfs_fallocate(struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len);
+/* whence: SEEK_DATA or SEEK_HOLE. -ENXIO. */
+int64_t ddfs_seek(struct ddfs_inode *ip, uint64_t off, int whence);
+ssize_t ddfs_copy_range(struct ddfs_inode *in, uint64_t off_in, struct ddfs_inode *out,
+	uint64_t off_out, size_t len);
+
+/* ---- extended attributes -------------------------------------------------------------------- */
+
+/* name is terminated and has its prefix ("user.x"). size 0 asks for the length. -ENODATA,
+ * -ERANGE, -E2BIG, -EOPNOTSUPP as xattr(7). flags: XATTR_CREATE, XATTR_REPLACE. */
+ssize_t ddfs_getxattr(struct ddfs_inode *ip, const char *name, void *buf, size_t size);
+ssize_t ddfs_listxattr(struct ddfs_inode *ip, char *buf, size_t size);
+/* kill_sgid: with system.posix_acl_access, the caller is not in the owning group and lacks
+ * CAP_FSETID. */
+int ddfs_setxattr(struct ddfs_inode *ip, const char *name, const void *value, size_t size,
+	int flags, bool kill_sgid);
+int ddfs_removexattr(struct ddfs_inode *ip, const char *name);
+
+#endif

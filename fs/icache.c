@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Inodes in memory: found by number, counted, kept for a while when nobody uses them. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/core.h"
+#include "fs/inode.h"
+#include "fs/orphan.h"
+#include "fs/tx.h"
+
+/* Unused inodes that a shard keeps. */
+#define IDLE_MAX 128
+
+static struct ddfs_icache_shard *shard_of(struct ddfs_fs *fs, uint32_t ino)
+{
+	return &fs->icache.shards[ino % DDFS_ICACHE_SHARDS];
+}
+
+static struct ddfs_inode **bucket_of(struct ddfs_icache_shard *s, uint32_t ino)
+{
+	return &s->bucket[ino / DDFS_ICACHE_SHARDS % DDFS_ICACHE_BUCKETS];
+}
+
+int ddfs_icache_init(struct ddfs_fs *fs)
+{
+	fs->icache.shards = calloc(DDFS_ICACHE_SHARDS, sizeof(*fs->icache.shards));
+	if (!fs->icache.shards)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < DDFS_ICACHE_SHARDS; i++)
+		pthread_mutex_init(&fs->icache.shards[i].lock, NULL);
+	return 0;
+}
+
+static void inode_delete(struct ddfs_inode *ip)
+{
+	pthread_rwlock_destroy(&ip->lock);
+	pthread_mutex_destroy(&ip->tlock);
+	free(ip);
+}
+
+void ddfs_icache_fini(struct ddfs_fs *fs)
+{
+	for (unsigned int i = 0; fs->icache.shards && i < DDFS_ICACHE_SHARDS; i++) {
+		struct ddfs_icache_shard *s = &fs->icache.shards[i];
+
+		for (unsigned int b = 0; b < DDFS_ICACHE_BUCKETS; b++) {
+			while (s->bucket[b]) {
+				struct ddfs_inode *ip = s->bucket[b];
+
+				s->bucket[b] = ip->hash_next;
+				inode_delete(ip);
+			}
+		}
+		pthread_mutex_destroy(&s->lock);
+	}
+	free(fs->icache.shards);
+	fs->icache.shards = NULL;
+}
+
+static struct ddfs_inode *inode_alloc(
+	struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, bool dax)
+{
+	struct ddfs_inode *ip = calloc(1, sizeof(*ip));
+
+	if (!ip)
+		return NULL;
+	ip->fs = fs;
+	ip->ino = ino;
+	ip->gen = gen;
+	ip->off = off;
+	ip->dax = dax;
+	ip->refs = 1;
+	pthread_rwlock_init(&ip->lock, NULL);
+	pthread_mutex_init(&ip->tlock, NULL);
+	return ip;
+}
+
+static struct ddfs_inode *shard_find(struct ddfs_icache_shard *s, uint32_t ino)
+{
+	struct ddfs_inode *ip = *bucket_of(s, ino);
+
+	while (ip && ip->ino != ino)
+		ip = ip->hash_next;
+	return ip;
+}
+
+static void shard_insert(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
+{
+	struct ddfs_inode **head = bucket_of(s, ip->ino);
+
+	ip->hash_next = *head;
+	*head = ip;
+}
+
+static void shard_remove(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
+{
+	struct ddfs_inode **p = bucket_of(s, ip->ino);
+
+	while (*p != ip)
+		p = &(*p)->hash_next;
+	*p = ip->hash_next;
+}
+
+static void idle_remove(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
+{
+	if (ip->lru_prev)
+		ip->lru_prev->lru_next = ip->lru_next;
+	else
+		s->lru_head = ip->lru_next;
+	if (ip->lru_next)
+		ip->lru_next->lru_prev = ip->lru_prev;
+	else
+		s->lru_tail = ip->lru_prev;
+	s->nr_idle--;
+}
+
+static void idle_append(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
+{
+	ip->lru_next = NULL;
+	ip->lru_prev = s->lru_tail;
+	if (s->lru_tail)
+		s->lru_tail->lru_next = ip;
+	else
+		s->lru_head = ip;
+	s->lru_tail = ip;
+	s->nr_idle++;
+}
+
+static void take_ref(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
+{
+	if (!ip->refs++)
+		idle_remove(s, ip);
+}
+
+static bool wants_dax(const struct ddfs_fs *fs, const struct ddfs_inode_disk *di)
+{
+	if ((ddfs_le16(di->mode) & S_IFMT) != S_IFREG || fs->opt.dax == DDFS_DAX_NEVER)
+		return false;
+	return fs->opt.dax == DDFS_DAX_ALWAYS || ddfs_le32(di->flags) & DDFS_FLAG_DAX;
+}
+
+/* Bring the inode in from media. The shard is locked: nobody else brings it in too. */
+static int bring_in(
+	struct ddfs_fs *fs, struct ddfs_icache_shard *s, uint32_t ino, struct ddfs_inode **out)
+{
+	const struct ddfs_inode_disk *di;
+	struct ddfs_inode *ip;
+	uint64_t off;
+	int err = ddfs_itable_find(fs, ino, &off);
+
+	if (!err)
+		err = ddfs_inode_check(fs, ino, off);
+	if (err)
+		return err;
+	di = (const void *)(fs->base + off);
+	ip = inode_alloc(fs, ino, ddfs_le32(di->gen), off, wants_dax(fs, di));
+	if (!ip)
+		return -ENOMEM;
+	shard_insert(s, ip);
+	*out = ip;
+	return 0;
+}
+
+static int get(struct ddfs_fs *fs, uint32_t ino, const uint32_t *gen, struct ddfs_inode **out)
+{
+	struct ddfs_icache_shard *s = shard_of(fs, ino);
+	struct ddfs_inode *ip;
+	int err = 0;
+
+	pthread_mutex_lock(&s->lock);
+	ip = shard_find(s, ino);
+	if (!ip) {
+		err = bring_in(fs, s, ino, &ip);
+	} else {
+		take_ref(s, ip);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (err)
+		return err;
+	if (gen && *gen != ip->gen) {
+		ddfs_inode_put(ip);
+		return -ESTALE;
+	}
+	*out = ip;
+	return 0;
+}
+
+int ddfs_inode_get(struct ddfs_fs *fs, ddfs_id id, struct ddfs_inode **out)
+{
+	uint32_t gen = (uint32_t)(id >> 32);
+
+	return get(fs, (uint32_t)id, &gen, out);
+}
+
+int ddfs_inode_get_ino(struct ddfs_fs *fs, uint32_t ino, struct ddfs_inode **out)
+{
+	return get(fs, ino, NULL, out);
+}
+
+void ddfs_inode_hold(struct ddfs_inode *ip)
+{
+	struct ddfs_icache_shard *s = shard_of(ip->fs, ip->ino);
+
+	pthread_mutex_lock(&s->lock);
+	take_ref(s, ip);
+	pthread_mutex_unlock(&s->lock);
+}
+
+bool ddfs_icache_has(struct ddfs_fs *fs, uint32_t ino)
+{
+	struct ddfs_icache_shard *s = shard_of(fs, ino);
+	bool has;
+
+	pthread_mutex_lock(&s->lock);
+	has = shard_find(s, ino);
+	pthread_mutex_unlock(&s->lock);
+	return has;
+}
+
+/* Nobody uses ip any more. Returns what the caller frees once the shard is unlocked. */
+static struct ddfs_inode *became_idle(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
+{
+	if (ip->dead) {
+		shard_remove(s, ip);
+		return ip;
+	}
+	idle_append(s, ip);
+	if (s->nr_idle <= IDLE_MAX)
+		return NULL;
+	ip = s->lru_head;
+	idle_remove(s, ip);
+	shard_remove(s, ip);
+	return ip;
+}
+
+void ddfs_inode_put(struct ddfs_inode *ip)
+{
+	struct ddfs_fs *fs = ip->fs;
+	struct ddfs_icache_shard *s = shard_of(fs, ip->ino);
+	struct ddfs_inode *gone = NULL;
+
+	pthread_mutex_lock(&s->lock);
+	if (!--ip->refs)
+		gone = became_idle(s, ip);
+	pthread_mutex_unlock(&s->lock);
+	if (!gone)
+		return;
+	/* Only now may the number be used again: no object has it. */
+	if (gone->dead)
+		ddfs_itable_put(fs, gone->ino);
+	inode_delete(gone);
+}
+
+int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, bool dax,
+	struct ddfs_inode **out)
+{
+	struct ddfs_icache_shard *s = shard_of(fs, ino);
+	struct ddfs_inode *ip = inode_alloc(fs, ino, gen, off, dax);
+
+	if (!ip)
+		return -ENOMEM;
+	pthread_rwlock_wrlock(&ip->lock);
+	pthread_mutex_lock(&s->lock);
+	shard_insert(s, ip);
+	pthread_mutex_unlock(&s->lock);
+	*out = ip;
+	return 0;
+}
+
+void ddfs_inode_cancel(struct ddfs_inode *ip)
+{
+	ip->dead = true;
+	pthread_rwlock_unlock(&ip->lock);
+	ddfs_inode_put(ip);
+}
+
+void ddfs_inode_bury(struct ddfs_inode *ip, const struct ddfs_inode_disk *last)
+{
+	ddfs_attr_fill(&ip->last, last);
+	ip->last.nlink = 0;
+	/* With the kernel's reference it stays until the kernel forgets it. */
+	if (ip->fs->kernel_refs && !(ddfs_le32(last->flags) & DDFS_IFLAG_ZOMBIE))
+		ddfs_inode_hold(ip);
+	else
+		ip->forgotten = true;
+	ip->dead = true;
+}
+
+void ddfs_forget(struct ddfs_fs *fs, ddfs_id id)
+{
+	struct ddfs_icache_shard *s = shard_of(fs, (uint32_t)id);
+	struct ddfs_inode *ip;
+
+	pthread_mutex_lock(&s->lock);
+	ip = shard_find(s, (uint32_t)id);
+	if (ip && (ip->gen != (uint32_t)(id >> 32) || !ip->dead || ip->forgotten))
+		ip = NULL;
+	if (ip)
+		ip->forgotten = true;
+	pthread_mutex_unlock(&s->lock);
+	if (ip)
+		ddfs_inode_put(ip);
+}

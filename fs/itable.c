@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fs/itable.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/core.h"
+#include "fs/extent.h"
+#include "fs/tx.h"
+
+#define GROW_MIN_BLOCKS 16u
+#define GROW_MAX_BLOCKS DDFS_CHUNK_BLOCKS
+/* Free slots collected by one look; bounds how long a create can take. */
+#define SCAN_BATCH 1024u
+
+static const struct ddfs_inode_disk *table_inode(const struct ddfs_fs *fs)
+{
+	return (const void *)(fs->base + DDFS_ROOT_BLOCK_OFF);
+}
+
+uint64_t ddfs_itable_backup_off(const struct ddfs_fs *fs)
+{
+	return ddfs_block_off(fs->end_block);
+}
+
+int ddfs_itable_init(struct ddfs_fs *fs)
+{
+	struct ddfs_itable *t = &fs->itable;
+	const struct ddfs_inode_disk *di = table_inode(fs);
+	uint64_t slots = ddfs_le64(di->size) / DDFS_INODE_BYTES;
+
+	pthread_mutex_init(&t->lock, NULL);
+	pthread_rwlock_init(&t->map_lock, NULL);
+	if (!ddfs_csum_holds(fs->csum_seed, DDFS_ROOT_BLOCK_OFF, di, sizeof(*di)))
+		return ddfs_corrupt(fs, "the inode table's inode fails its checksum");
+	if (ddfs_le16(di->magic) != DDFS_INODE_MAGIC || slots <= DDFS_INO_FIRST ||
+		slots > UINT32_MAX || !ddfs_extent_inline_valid(fs, di))
+		return ddfs_corrupt(fs, "the inode table's inode holds what cannot be");
+	t->nr_slots = (uint32_t)slots;
+	t->scanned = ddfs_le32(fs->super.first_free_inode);
+	if (t->scanned < DDFS_INO_FIRST || t->scanned > t->nr_slots)
+		t->scanned = DDFS_INO_FIRST;
+	return 0;
+}
+
+void ddfs_itable_fini(struct ddfs_fs *fs)
+{
+	free(fs->itable.free_ino);
+	pthread_rwlock_destroy(&fs->itable.map_lock);
+	pthread_mutex_destroy(&fs->itable.lock);
+}
+
+int ddfs_itable_find(struct ddfs_fs *fs, uint32_t ino, uint64_t *off)
+{
+	struct ddfs_map m;
+	int err;
+
+	if (ino == DDFS_INO_TABLE)
+		return -ESTALE;
+	pthread_rwlock_rdlock(&fs->itable.map_lock);
+	err = ino / DDFS_INODES_PER_BLOCK >= ddfs_le64(table_inode(fs)->size) >> DDFS_BLOCK_SHIFT
+		      ? -ESTALE
+		      : ddfs_extent_lookup(
+				fs, NULL, table_inode(fs), ino / DDFS_INODES_PER_BLOCK, &m);
+	pthread_rwlock_unlock(&fs->itable.map_lock);
+	if (err)
+		return err;
+	if (m.kind != DDFS_MAP_WRITTEN)
+		return ddfs_corrupt(fs, "the inode table has a hole at inode %u", ino);
+	*off = ddfs_block_off(m.pblk) + ino % DDFS_INODES_PER_BLOCK * DDFS_INODE_BYTES;
+	return 0;
+}
+
+/* A slot whose checksum fails is in use: nobody knows by whom. */
+static bool slot_is_free(const struct ddfs_fs *fs, uint64_t off)
+{
+	const struct ddfs_inode_disk *di = (const void *)(fs->base + off);
+
+	if (ddfs_le16(di->mode))
+		return false;
+	return (!ddfs_le16(di->magic) && !ddfs_le32(di->crc)) ||
+	       ddfs_csum_holds(fs->csum_seed, off, di, sizeof(*di));
+}
+
+static int push_free(struct ddfs_itable *t, uint32_t ino)
+{
+	if (t->nr_free == t->cap_free) {
+		uint32_t cap = t->cap_free ? t->cap_free * 2 : 1024;
+		uint32_t *p = realloc(t->free_ino, cap * sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		t->free_ino = p;
+		t->cap_free = cap;
+	}
+	t->free_ino[t->nr_free++] = ino;
+	return 0;
+}
+
+/* Look for free slots from where the last look ended. t->lock is held. */
+static int scan_some(struct ddfs_fs *fs)
+{
+	struct ddfs_itable *t = &fs->itable;
+	uint32_t found[SCAN_BATCH], n = 0;
+	int err = 0;
+
+	while (t->scanned < t->nr_slots && n < SCAN_BATCH && !err) {
+		uint64_t off;
+
+		err = ddfs_itable_find(fs, t->scanned, &off);
+		/* One that was removed but is still known has its number until forgotten. */
+		if (!err && slot_is_free(fs, off) && !ddfs_icache_has(fs, t->scanned))
+			found[n++] = t->scanned;
+		t->scanned++;
+	}
+	while (n && !err)
+		err = push_free(t, found[--n]);
+	return err;
+}
+
+static void table_extend(struct ddfs_tx *tx, struct ddfs_range r)
+{
+	struct ddfs_fs *fs = tx->fs;
+	struct ddfs_inode_disk *di = ddfs_tx_edit(tx, DDFS_ROOT_BLOCK_OFF, sizeof(*di));
+	struct ddfs_inode_disk *backup =
+		ddfs_tx_edit(tx, ddfs_itable_backup_off(fs), sizeof(*backup));
+	uint64_t blocks = ddfs_le64(di->size) >> DDFS_BLOCK_SHIFT;
+	struct ddfs_map m = { .lblk = (uint32_t)blocks,
+		.len = (uint32_t)r.len,
+		.pblk = r.start,
+		.kind = DDFS_MAP_WRITTEN };
+	int err = ddfs_extent_insert(tx, di, &m);
+
+	if (err)
+		tx->error = err;
+	di->size = ddfs_to64((blocks + r.len) << DDFS_BLOCK_SHIFT);
+	memcpy(backup, di, sizeof(*backup));
+}
+
+/* t->lock is held. */
+static int grow(struct ddfs_fs *fs)
+{
+	struct ddfs_itable *t = &fs->itable;
+	uint64_t want = t->nr_slots / DDFS_INODES_PER_BLOCK / 4;
+	struct ddfs_range r;
+	struct ddfs_tx *tx;
+	int err;
+
+	if (want < GROW_MIN_BLOCKS)
+		want = GROW_MIN_BLOCKS;
+	if (want > GROW_MAX_BLOCKS)
+		want = GROW_MAX_BLOCKS;
+	if (t->nr_slots > UINT32_MAX - want * DDFS_INODES_PER_BLOCK)
+		return -ENOSPC;
+	err = ddfs_alloc_get(fs, 0, want, 1, 0, &r);
+	if (err)
+		return err;
+	fs->media->ops->set(fs->media, ddfs_block_off(r.start), 0, r.len << DDFS_BLOCK_SHIFT);
+	tx = ddfs_tx_begin(fs);
+	if (!tx) {
+		ddfs_alloc_put(fs, r);
+		return -ENOMEM;
+	}
+	ddfs_tx_adopt(tx, r);
+	pthread_rwlock_wrlock(&t->map_lock);
+	table_extend(tx, r);
+	err = ddfs_tx_commit(tx);
+	pthread_rwlock_unlock(&t->map_lock);
+	if (!err)
+		t->nr_slots += (uint32_t)r.len * DDFS_INODES_PER_BLOCK;
+	return err;
+}
+
+static uint32_t nr_unused(const struct ddfs_itable *t)
+{
+	return t->nr_slots - DDFS_INO_FIRST - atomic_load(&t->nr_used);
+}
+
+int ddfs_itable_get(struct ddfs_fs *fs, uint32_t *ino, uint32_t *gen, uint64_t *off)
+{
+	struct ddfs_itable *t = &fs->itable;
+	const struct ddfs_inode_disk *di;
+	int err = 0;
+
+	pthread_mutex_lock(&t->lock);
+	if (!t->nr_free && !nr_unused(t))
+		t->scanned = t->nr_slots;
+	while (!t->nr_free && !err)
+		err = t->scanned < t->nr_slots ? scan_some(fs) : grow(fs);
+	if (!err) {
+		*ino = t->free_ino[t->nr_free - 1];
+		err = ddfs_itable_find(fs, *ino, off);
+	}
+	if (!err) {
+		t->nr_free--;
+		atomic_fetch_add(&t->nr_used, 1);
+	}
+	pthread_mutex_unlock(&t->lock);
+	if (err)
+		return err;
+	di = (const void *)(fs->base + *off);
+	*gen = ddfs_le32(di->gen) + 1;
+	/* 0 is the root's alone: identity 1 must be nobody else's. */
+	if (!*gen)
+		*gen = 1;
+	return 0;
+}
+
+void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino)
+{
+	struct ddfs_itable *t = &fs->itable;
+
+	pthread_mutex_lock(&t->lock);
+	atomic_fetch_sub(&t->nr_used, 1);
+	/* Above scanned it will be found; without memory it waits for the next mount. */
+	if (ino < t->scanned)
+		push_free(t, ino);
+	pthread_mutex_unlock(&t->lock);
+}
+
+int ddfs_itable_count(struct ddfs_fs *fs)
+{
+	struct ddfs_itable *t = &fs->itable;
+	uint32_t used = 0;
+
+	for (uint32_t ino = DDFS_INO_FIRST; ino < t->nr_slots;) {
+		uint64_t off;
+		int err = ddfs_itable_find(fs, ino, &off);
+
+		if (err)
+			return err;
+		do {
+			used += !slot_is_free(fs, off);
+			off += DDFS_INODE_BYTES;
+		} while (++ino % DDFS_INODES_PER_BLOCK && ino < t->nr_slots);
+	}
+	atomic_store(&t->nr_used, used);
+	return 0;
+}
+
+uint32_t ddfs_itable_first_free(struct ddfs_fs *fs)
+{
+	struct ddfs_itable *t = &fs->itable;
+	uint32_t first = t->scanned;
+
+	for (uint32_t i = 0; i < t->nr_free; i++)
+		if (t->free_ino[i] < first)
+			first = t->free_ino[i];
+	return first;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The inode table: a file of 256-byte slots whose inode lies in the root block. A number is an
+ * index; a free slot has mode 0 and keeps its generation. The table grows and never shrinks.
+ */
+#ifndef DDFS_FS_ITABLE_H
+#define DDFS_FS_ITABLE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct ddfs_fs;
+
+struct ddfs_itable {
+	pthread_mutex_t lock; /* protects what follows but map_lock and nr_used */
+	uint32_t nr_slots;
+	uint32_t scanned; /* free slots below are in free_ino or taken */
+	uint32_t nr_free; /* in free_ino */
+	uint32_t cap_free;
+	uint32_t *free_ino;	   /* a stack */
+	pthread_rwlock_t map_lock; /* the table's extents */
+	_Atomic uint32_t nr_used;
+};
+
+int ddfs_itable_init(struct ddfs_fs *fs);
+void ddfs_itable_fini(struct ddfs_fs *fs);
+
+/* Where the slot lies. -ESTALE: no such number. */
+int ddfs_itable_find(struct ddfs_fs *fs, uint32_t ino, uint64_t *off);
+
+/* A number that nobody has, its slot and its next generation. Grows the table if need be, in a
+ * transaction of its own: hold no lane. -ENOSPC. */
+int ddfs_itable_get(struct ddfs_fs *fs, uint32_t *ino, uint32_t *gen, uint64_t *off);
+/* The number is free again: its slot on media is, and no object in memory has it. */
+void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino);
+
+/* Count the slots in use. */
+int ddfs_itable_count(struct ddfs_fs *fs);
+/* A number below which none is free, for the superblock. */
+uint32_t ddfs_itable_first_free(struct ddfs_fs *fs);
+/* Where the second copy of the table's inode lies. */
+uint64_t ddfs_itable_backup_off(const struct ddfs_fs *fs);
+
+#endif

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fs/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fs/tx.h"
+
+int ddfs_lanes_init(struct ddfs_fs *fs)
+{
+	struct ddfs_lanes *l = &fs->lanes;
+
+	l->nr = ddfs_le32(fs->super.nr_lanes);
+	l->off = ddfs_le64(fs->super.lanes_off);
+	l->tx = calloc(l->nr, sizeof(*l->tx));
+	if (!l->tx)
+		return -ENOMEM;
+	atomic_init(&l->free, l->nr == 64 ? UINT64_MAX : (UINT64_C(1) << l->nr) - 1);
+	pthread_mutex_init(&l->lock, NULL);
+	pthread_cond_init(&l->freed, NULL);
+	return 0;
+}
+
+void ddfs_lanes_fini(struct ddfs_fs *fs)
+{
+	struct ddfs_lanes *l = &fs->lanes;
+
+	for (unsigned int i = 0; i < l->nr; i++)
+		ddfs_tx_delete(l->tx[i]);
+	free(l->tx);
+	pthread_cond_destroy(&l->freed);
+	pthread_mutex_destroy(&l->lock);
+}
+
+/* The lowest free lane, so that few lanes' memory is ever touched; -1 if there is none. */
+static int lane_try(struct ddfs_lanes *l)
+{
+	uint64_t mask = atomic_load(&l->free);
+
+	while (mask) {
+		if (atomic_compare_exchange_weak(&l->free, &mask, mask & (mask - 1)))
+			return __builtin_ctzll(mask);
+	}
+	return -1;
+}
+
+unsigned int ddfs_lane_get(struct ddfs_lanes *l)
+{
+	int lane = lane_try(l);
+
+	if (lane >= 0)
+		return (unsigned int)lane;
+	pthread_mutex_lock(&l->lock);
+	atomic_fetch_add(&l->waiters, 1);
+	/* The waiter is counted before it looks again: who puts a lane afterwards sees it. */
+	while ((lane = lane_try(l)) < 0)
+		pthread_cond_wait(&l->freed, &l->lock);
+	atomic_fetch_sub(&l->waiters, 1);
+	pthread_mutex_unlock(&l->lock);
+	return (unsigned int)lane;
+}
+
+void ddfs_lane_put(struct ddfs_lanes *l, unsigned int lane)
+{
+	atomic_fetch_or(&l->free, UINT64_C(1) << lane);
+	if (!atomic_load(&l->waiters))
+		return;
+	pthread_mutex_lock(&l->lock);
+	pthread_cond_signal(&l->freed);
+	pthread_mutex_unlock(&l->lock);
+}
+
+static uint64_t lane_off(const struct ddfs_fs *fs, unsigned int lane)
+{
+	return fs->lanes.off + (uint64_t)lane * DDFS_LANE_BYTES;
+}
+
+int ddfs_lane_publish(struct ddfs_fs *fs, unsigned int lane, uint8_t *image, uint32_t nr_bytes,
+	uint32_t nr_records)
+{
+	struct ddfs_lane_header *h = (struct ddfs_lane_header *)image;
+	uint64_t off = lane_off(fs, lane);
+
+	*h = (struct ddfs_lane_header){
+		.nr_bytes = ddfs_to32(nr_bytes),
+		.nr_records = ddfs_to32(nr_records),
+		.seq = ddfs_to64(atomic_fetch_add(&fs->lanes.seq, 1)),
+		.state = ddfs_to64(DDFS_LANE_COMMITTED),
+	};
+	ddfs_csum_seal(fs->csum_seed, off, image, sizeof(*h) + nr_bytes);
+	fs->media->ops->copy(fs->media, off, image, sizeof(*h) + nr_bytes);
+	/* Publish point: the new blocks stored before are durable with the lane that names them;
+	 * from here on a crash replays the transaction. */
+	return fs->media->ops->drain(fs->media);
+}
+
+static void lane_store_records(struct ddfs_fs *fs, const uint8_t *image)
+{
+	const struct ddfs_lane_header *h = (const struct ddfs_lane_header *)image;
+	const uint8_t *p = image + sizeof(*h);
+	const uint8_t *end = p + ddfs_le32(h->nr_bytes);
+
+	while (p < end) {
+		const struct ddfs_lane_record *r = (const struct ddfs_lane_record *)p;
+		uint32_t len = ddfs_le32(r->len);
+
+		fs->media->ops->copy(fs->media, ddfs_le64(r->off), p + sizeof(*r), len);
+		p += sizeof(*r) + ((len + 7) & ~7u);
+	}
+}
+
+int ddfs_lane_apply(struct ddfs_fs *fs, unsigned int lane, const uint8_t *image)
+{
+	struct le64 empty = ddfs_to64(DDFS_LANE_EMPTY);
+	uint64_t state = lane_off(fs, lane) + offsetof(struct ddfs_lane_header, state);
+	int err;
+
+	lane_store_records(fs, image);
+	/* In place before the lane forgets them. */
+	err = fs->media->ops->drain(fs->media);
+	if (err)
+		return err;
+	fs->media->ops->copy(fs->media, state, &empty, sizeof(empty));
+	/* Empty before the locks go: another lane may then change the same bytes, and replaying
+	 * this one would undo that. */
+	return fs->media->ops->drain(fs->media);
+}
+
+/* The records of a lane come from media: check each before the first is stored. */
+static bool lane_records_valid(struct ddfs_fs *fs, const uint8_t *image, uint32_t nr_bytes)
+{
+	const uint8_t *p = image + sizeof(struct ddfs_lane_header);
+	const uint8_t *end = p + nr_bytes;
+
+	while (p < end) {
+		const struct ddfs_lane_record *r = (const struct ddfs_lane_record *)p;
+		uint64_t off, len;
+
+		if ((size_t)(end - p) < sizeof(*r))
+			return false;
+		off = ddfs_le64(r->off);
+		len = ddfs_le32(r->len);
+		if (len > (size_t)(end - p) - sizeof(*r) || off > fs->media->size ||
+			len > fs->media->size - off)
+			return false;
+		p += sizeof(*r) + ((len + 7) & ~UINT64_C(7));
+	}
+	return p == end;
+}
+
+static int lane_recover(struct ddfs_fs *fs, unsigned int lane, bool dry_run, uint32_t *nr)
+{
+	uint64_t off = lane_off(fs, lane);
+	const struct ddfs_lane_header *h = (const void *)(fs->base + off);
+	uint32_t nr_bytes = ddfs_le32(h->nr_bytes);
+	uint64_t state = ddfs_le64(h->state);
+	struct le64 empty = ddfs_to64(DDFS_LANE_EMPTY);
+
+	if (state == DDFS_LANE_EMPTY)
+		return 0;
+	if (state != DDFS_LANE_COMMITTED)
+		return ddfs_corrupt(
+			fs, "lane %u: state %#llx is none", lane, (unsigned long long)state);
+	if (nr_bytes <= DDFS_LANE_BYTES - sizeof(*h) && nr_bytes % 8 == 0 &&
+		ddfs_csum_holds(fs->csum_seed, off, h, sizeof(*h) + nr_bytes)) {
+		if (!lane_records_valid(fs, (const uint8_t *)h, nr_bytes))
+			return ddfs_corrupt(fs, "lane %u: a record lies outside the device", lane);
+		++*nr;
+		if (dry_run)
+			return 0;
+		return ddfs_lane_apply(fs, lane, (const uint8_t *)h);
+	}
+	/* A commit that a crash cut short never happened. */
+	if (dry_run)
+		return 0;
+	fs->media->ops->copy(
+		fs->media, off + offsetof(struct ddfs_lane_header, state), &empty, sizeof(empty));
+	return fs->media->ops->drain(fs->media);
+}
+
+int ddfs_lanes_recover(struct ddfs_fs *fs, bool dry_run, uint32_t *nr_replayed)
+{
+	uint32_t nr = 0;
+
+	for (unsigned int i = 0; i < fs->lanes.nr; i++) {
+		int err = lane_recover(fs, i, dry_run, &nr);
+
+		if (err)
+			return err;
+	}
+	*nr_replayed = nr;
+	return 0;
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Looking names up, linking and removing them. */
+#include "fs/namei.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/core.h"
+#include "fs/dir.h"
+#include "fs/orphan.h"
+#include "fs/tx.h"
+
+static uint32_t flags_of(const struct ddfs_inode *ip)
+{
+	return ddfs_le32(ddfs_inode_view(ip, NULL)->flags);
+}
+
+int ddfs_may_add(const struct ddfs_inode *dir)
+{
+	return flags_of(dir) & DDFS_FLAG_IMMUTABLE ? -EPERM : 0;
+}
+
+int ddfs_may_remove(const struct ddfs_inode *dir, const struct ddfs_inode *child)
+{
+	uint32_t frozen = DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND;
+
+	return (flags_of(dir) | flags_of(child)) & frozen ? -EPERM : 0;
+}
+
+void ddfs_links_add(struct ddfs_inode_disk *di, int n)
+{
+	di->nlink = ddfs_to32(ddfs_le32(di->nlink) + (uint32_t)n);
+}
+
+/* The child that name leads to, referenced but not locked. dir is locked. */
+static int get_child(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_inode **out)
+{
+	uint32_t ino;
+	int err = ddfs_dir_find(dir, NULL, name, len, &ino);
+
+	if (err)
+		return err;
+	err = ddfs_inode_get_ino(dir->fs, ino, out);
+	if (err == -ESTALE)
+		return ddfs_corrupt(dir->fs,
+			"directory %u: an entry leads to inode %u, which is free", dir->ino, ino);
+	return err;
+}
+
+int ddfs_lookup(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_entry *out)
+{
+	struct ddfs_inode *ip;
+	int err = len > DDFS_NAME_MAX ? -ENAMETOOLONG : 0;
+
+	if (err)
+		return err;
+	pthread_rwlock_rdlock(&dir->lock);
+	err = get_child(dir, name, len, &ip);
+	if (!err) {
+		ddfs_getattr(ip, &out->attr);
+		ddfs_inode_put(ip);
+	}
+	pthread_rwlock_unlock(&dir->lock);
+	return err;
+}
+
+int ddfs_lookup_parent(struct ddfs_inode *dir, struct ddfs_entry *out)
+{
+	const struct ddfs_inode_disk *di;
+	struct ddfs_inode *ip;
+	uint32_t parent;
+	int err = 0;
+
+	pthread_rwlock_rdlock(&dir->lock);
+	di = ddfs_inode_view(dir, NULL);
+	parent = ddfs_le32(di->parent);
+	if (dir->dead)
+		err = -ESTALE;
+	else if (!S_ISDIR(ddfs_le16(di->mode)))
+		err = -ENOTDIR;
+	pthread_rwlock_unlock(&dir->lock);
+	if (err)
+		return err;
+	err = ddfs_inode_get_ino(dir->fs, parent, &ip);
+	if (err)
+		return err;
+	ddfs_getattr(ip, &out->attr);
+	ddfs_inode_put(ip);
+	return 0;
+}
+
+/* ---- links ---------------------------------------------------------------------------------- */
+
+static int link_into(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode *dir,
+	const char *name, size_t len)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	struct ddfs_inode_disk *edit;
+	uint32_t ino;
+	int err = ddfs_dir_find(dir, NULL, name, len, &ino);
+
+	if (err != -ENOENT)
+		return err ? err : -EEXIST;
+	if (dir->dead || ip->dead || !ddfs_le32(di->nlink))
+		return -ENOENT;
+	err = ddfs_may_add(dir);
+	if (!err && flags_of(ip) & (DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND))
+		err = -EPERM;
+	if (!err && ddfs_le32(di->nlink) >= DDFS_LINK_MAX)
+		err = -EMLINK;
+	if (!err)
+		err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	edit = ddfs_inode_edit(op->tx, ip);
+	ddfs_links_add(edit, 1);
+	ddfs_touch(edit, false);
+	err = ddfs_dir_insert(
+		op->tx, ddfs_inode_edit(op->tx, dir), name, len, ip->ino, ddfs_le16(edit->mode));
+	return err ? err : ddfs_op_commit(op);
+}
+
+int ddfs_link(struct ddfs_inode *ip, struct ddfs_inode *dir, const char *name, size_t len,
+	struct ddfs_entry *out)
+{
+	struct ddfs_op op;
+	int err = ddfs_name_check(name, len);
+
+	if (err)
+		return err;
+	/* A directory has one name; and locking it behind another would break the order. */
+	if (S_ISDIR(ddfs_le16(ddfs_inode_view(ip, NULL)->mode)))
+		return -EPERM;
+	ddfs_op_begin(&op, dir->fs);
+	ddfs_op_lock(&op, dir, true);
+	ddfs_op_lock(&op, ip, true);
+	err = link_into(&op, ip, dir, name, len);
+	if (!err && out)
+		ddfs_inode_attr(ip, &out->attr);
+	return ddfs_op_end(&op, err);
+}
+
+bool ddfs_link_drop_orphans(struct ddfs_inode *ip, int links)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+
+	if (ddfs_le32(di->nlink) > (uint32_t)links)
+		return false;
+	return atomic_load(&ip->opens) || !ddfs_inode_is_small(ip->fs, di);
+}
+
+int ddfs_link_drop(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode_disk *di, int links,
+	struct ddfs_fate *fate)
+{
+	bool orphan = ddfs_link_drop_orphans(ip, links);
+
+	ddfs_touch(di, false);
+	ddfs_links_add(di, -links);
+	if (ddfs_le32(di->nlink))
+		return 0;
+	if (orphan) {
+		if (!atomic_load(&ip->opens)) {
+			ddfs_inode_hold(ip);
+			fate->reap = ip;
+		}
+		return ddfs_orphan_add(op->tx, ip->ino);
+	}
+	fate->last = *di;
+	fate->bury = ip;
+	return ddfs_inode_free(op->tx, di);
+}
+
+void ddfs_link_dropped(struct ddfs_fate *fate)
+{
+	if (fate->bury)
+		ddfs_inode_bury(fate->bury, &fate->last);
+}
+
+void ddfs_link_reap(struct ddfs_fate *fate)
+{
+	if (!fate->reap)
+		return;
+	ddfs_orphan_reap(fate->reap);
+	ddfs_inode_put(fate->reap);
+}
+
+static int check_removal(struct ddfs_inode *dir, struct ddfs_inode *ip, bool want_dir)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	bool is_dir = S_ISDIR(ddfs_le16(di->mode));
+
+	if (want_dir && !is_dir)
+		return -ENOTDIR;
+	if (!want_dir && is_dir)
+		return -EISDIR;
+	if (is_dir && ddfs_le64(di->body.root))
+		return -ENOTEMPTY;
+	return ddfs_may_remove(dir, ip);
+}
+
+static int remove_locked(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, size_t len,
+	bool want_dir, struct ddfs_fate *fate)
+{
+	int links = want_dir ? 2 : 1;
+	struct ddfs_inode_disk *di;
+	struct ddfs_inode *ip;
+	int err = get_child(dir, name, len, &ip);
+
+	if (err)
+		return err;
+	ddfs_op_hold(op, ip);
+	ddfs_op_lock(op, ip, true);
+	err = check_removal(dir, ip, want_dir);
+	if (err)
+		return err;
+	if (ddfs_link_drop_orphans(ip, links))
+		ddfs_op_lock(op, op->fs->orphans, true);
+	err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, dir);
+	err = ddfs_dir_remove(op->tx, di, name, len);
+	if (!err && want_dir)
+		ddfs_links_add(di, -1);
+	if (!err)
+		err = ddfs_link_drop(op, ip, ddfs_inode_edit(op->tx, ip), links, fate);
+	if (!err)
+		err = ddfs_op_commit(op);
+	if (!err)
+		ddfs_link_dropped(fate);
+	return err;
+}
+
+static int remove_name(struct ddfs_inode *dir, const char *name, size_t len, bool want_dir)
+{
+	struct ddfs_fate fate = { 0 };
+	struct ddfs_op op;
+	int err = ddfs_name_check(name, len);
+
+	if (err)
+		return err;
+	ddfs_op_begin(&op, dir->fs);
+	ddfs_op_lock(&op, dir, true);
+	err = remove_locked(&op, dir, name, len, want_dir, &fate);
+	ddfs_op_end(&op, err);
+	ddfs_link_reap(&fate);
+	return err;
+}
+
+int ddfs_unlink(struct ddfs_inode *dir, const char *name, size_t len)
+{
+	return remove_name(dir, name, len, false);
+}
+
+int ddfs_rmdir(struct ddfs_inode *dir, const char *name, size_t len)
+{
+	return remove_name(dir, name, len, true);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by the calls that change names: namei.c, create.c, rename.c. */
+#ifndef DDFS_FS_NAMEI_H
+#define DDFS_FS_NAMEI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/inode.h"
+#include "fs/op.h"
+
+/* The flags of a directory (or of what is in it) forbid: new names where it is immutable, other
+ * changes where it is append-only too. 0 or -EPERM. */
+int ddfs_may_add(const struct ddfs_inode *dir);
+int ddfs_may_remove(const struct ddfs_inode *dir, const struct ddfs_inode *child);
+
+/* Add n links to the shadow di. */
+void ddfs_links_add(struct ddfs_inode_disk *di, int n);
+
+/* A link of ip (locked exclusive, di its shadow) is gone, in op's transaction: what has no more
+ * links is freed now if nobody has it open and it is small, else becomes an orphan. *fate is for
+ * ddfs_link_dropped after the commit. */
+struct ddfs_fate {
+	struct ddfs_inode *bury; /* freed with the transaction */
+	struct ddfs_inode *reap; /* to free step by step; a reference */
+	struct ddfs_inode_disk last;
+};
+int ddfs_link_drop(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode_disk *di, int links,
+	struct ddfs_fate *fate);
+/* Whether dropping links links of ip makes an orphan: fs->orphans is to be locked first. */
+bool ddfs_link_drop_orphans(struct ddfs_inode *ip, int links);
+/* After the commit, locks still held. */
+void ddfs_link_dropped(struct ddfs_fate *fate);
+/* After the locks are gone. */
+void ddfs_link_reap(struct ddfs_fate *fate);
+
+#endif

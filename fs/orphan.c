@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fs/orphan.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/core.h"
+#include "fs/dir.h"
+#include "fs/extent.h"
+#include "fs/extent_bulk.h"
+#include "fs/file.h"
+#include "fs/htree.h"
+#include "fs/op.h"
+#include "fs/tx.h"
+#include "fs/xattr.h"
+
+/* The name of an orphan is its number in hex; the directory needs no other order. */
+static size_t orphan_name(uint32_t ino, char name[9])
+{
+	return (size_t)snprintf(name, 9, "%08x", ino);
+}
+
+int ddfs_orphan_add(struct ddfs_tx *tx, uint32_t ino)
+{
+	struct ddfs_dirent_value v = { ddfs_to32(ino) };
+	struct ddfs_inode_disk *di = ddfs_inode_edit(tx, tx->fs->orphans);
+	struct ddfs_htree t;
+	char name[9];
+	int err;
+
+	ddfs_dir_tree(di, &t);
+	err = ddfs_htree_insert(tx, &t, name, orphan_name(ino, name), 0, &v, sizeof(v));
+	ddfs_dir_tree_save(di, &t);
+	return err;
+}
+
+int ddfs_orphan_del(struct ddfs_tx *tx, uint32_t ino)
+{
+	struct ddfs_inode_disk *di = ddfs_inode_edit(tx, tx->fs->orphans);
+	struct ddfs_htree t;
+	char name[9];
+	int err;
+
+	ddfs_dir_tree(di, &t);
+	err = ddfs_htree_remove(tx, &t, name, orphan_name(ino, name));
+	ddfs_dir_tree_save(di, &t);
+	return err;
+}
+
+static bool has_extents(const struct ddfs_inode_disk *di)
+{
+	uint32_t type = ddfs_le16(di->mode) & S_IFMT;
+
+	return type == S_IFREG || (type == S_IFLNK && ddfs_le64(di->size) > DDFS_INLINE_SYMLINK);
+}
+
+bool ddfs_inode_is_small(struct ddfs_fs *fs, const struct ddfs_inode_disk *di)
+{
+	if (ddfs_le64(di->xattr_root) && !ddfs_xattr_is_small(fs, di))
+		return false;
+	return !has_extents(di) || ddfs_extent_range_is_small(fs, NULL, di, 0, UINT32_MAX);
+}
+
+int ddfs_inode_free(struct ddfs_tx *tx, struct ddfs_inode_disk *di)
+{
+	int err = ddfs_xattr_free_some(tx, di);
+
+	if (!err && has_extents(di))
+		err = ddfs_extent_remove(tx, di, 0, UINT32_MAX, true);
+	di->mode = ddfs_to16(0);
+	di->nlink = ddfs_to32(0);
+	return err;
+}
+
+/* One transaction's worth of what lies at or behind lblk, from the end. */
+static int trim_step(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk)
+{
+	struct ddfs_inode_disk *di;
+	int err = ddfs_op_tx(op);
+
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	if (!ddfs_le32(di->nlink) && ddfs_le64(di->xattr_root) && !ddfs_xattr_is_small(op->fs, di))
+		err = ddfs_xattr_free_some(op->tx, di);
+	else
+		err = ddfs_extent_trim_some(op->tx, di, lblk);
+	return err ? err : ddfs_op_commit(op);
+}
+
+static uint32_t end_block(const struct ddfs_inode *ip)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+
+	return ddfs_le32(di->nlink) ? ddfs_file_first_freed(ip, ddfs_le64(di->size)) : 0;
+}
+
+static bool wants_step(const struct ddfs_inode *ip)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	uint32_t end = end_block(ip);
+
+	if (!ddfs_le32(di->nlink))
+		return !ddfs_inode_is_small(ip->fs, di);
+	return !ddfs_extent_range_is_small(ip->fs, NULL, di, end, UINT32_MAX - end);
+}
+
+int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
+{
+	struct ddfs_inode_disk last, *di;
+	uint32_t end = end_block(ip);
+	int err = 0;
+
+	while (!err && wants_step(ip))
+		err = trim_step(op, ip, end);
+	if (err)
+		return err;
+	ddfs_op_lock(op, op->fs->orphans, true);
+	err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	last = *di;
+	if (ddfs_le32(di->nlink))
+		err = ddfs_extent_remove(op->tx, di, end, UINT32_MAX - end, true);
+	else
+		err = ddfs_inode_free(op->tx, di);
+	if (!err)
+		err = ddfs_orphan_del(op->tx, ip->ino);
+	if (!err)
+		err = ddfs_op_commit(op);
+	if (!err && !ddfs_le32(last.nlink))
+		ddfs_inode_bury(ip, &last);
+	return err;
+}
+
+int ddfs_orphan_reap(struct ddfs_inode *ip)
+{
+	struct ddfs_op op;
+	int err = 0;
+
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, true);
+	if (!ip->dead && !atomic_load(&ip->opens) && !ddfs_le32(ddfs_inode_view(ip, NULL)->nlink))
+		err = ddfs_orphan_finish(&op, ip);
+	return ddfs_op_end(&op, err);
+}
+
+/* Takes the first orphan's number. */
+static int first_orphan(void *arg, const struct ddfs_hrecord *r)
+{
+	struct ddfs_dirent_value v;
+
+	if (r->val_len != sizeof(v))
+		return -EUCLEAN;
+	memcpy(&v, r->value, sizeof(v));
+	*(uint32_t *)arg = ddfs_le32(v.ino);
+	return 1;
+}
+
+static int next_orphan(struct ddfs_fs *fs, uint32_t *ino)
+{
+	struct ddfs_htree t;
+	int ret;
+
+	pthread_rwlock_rdlock(&fs->orphans->lock);
+	ddfs_dir_tree(ddfs_inode_view(fs->orphans, NULL), &t);
+	ret = ddfs_htree_walk(fs, NULL, &t, 0, first_orphan, ino);
+	pthread_rwlock_unlock(&fs->orphans->lock);
+	return ret;
+}
+
+static int recover_one(struct ddfs_fs *fs, uint32_t ino)
+{
+	struct ddfs_inode *ip;
+	struct ddfs_op op;
+	int err = ddfs_inode_get_ino(fs, ino, &ip);
+
+	if (err)
+		return ddfs_corrupt(fs, "orphan %u can't be read (%s)", ino, strerror(-err));
+	ddfs_op_begin(&op, fs);
+	ddfs_op_hold(&op, ip);
+	ddfs_op_lock(&op, ip, true);
+	return ddfs_op_end(&op, ddfs_orphan_finish(&op, ip));
+}
+
+int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr)
+{
+	uint32_t ino;
+	int ret;
+
+	*nr = 0;
+	while ((ret = next_orphan(fs, &ino)) == 1) {
+		ret = recover_one(fs, ino);
+		if (ret)
+			return ret;
+		++*nr;
+	}
+	return ret;
+}
