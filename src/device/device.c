@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "fs/mkfs.h"
+#include "src/device/device.h"
+#include "src/device/door.h"
+#include "src/device/lock.h"
+#include "src/device/map.h"
+#include "src/device/say.h"
+
+struct ddfs_device {
+	struct ddfs_source source;
+	int fd; /* carries the owner lock */
+	bool fd_writable;
+	char readonly_reason[PATH_MAX + 64]; /* "": writable */
+	struct ddfs_map map;
+	struct ddfs_door door;
+};
+
+static int check_size(const struct ddfs_source *src, const struct ddfs_listener *to)
+{
+	if (src->size_bytes >= DDFS_MIN_BYTES)
+		return 0;
+	ddfs_say(to, LOG_ERR,
+		"%s is too small: %" PRIu64 " KiB, and devdaxfs needs at least %" PRIu64 " MiB",
+		src->path, src->size_bytes >> 10, DDFS_MIN_BYTES >> 20);
+	return -ENOSPC;
+}
+
+static int say_open_failed(int err, const struct ddfs_source *src, const struct ddfs_listener *to)
+{
+	switch (err) {
+	case EACCES:
+	case EPERM:
+		ddfs_say(to, LOG_ERR, "%s: %s; run as root or ask for access to it", src->path,
+			strerror(err));
+		break;
+	case ENXIO:
+	case ENODEV:
+		ddfs_say(to, LOG_ERR,
+			"%s: no driver; enable it with: daxctl enable-device %s (or ndctl "
+			"enable-namespace)",
+			src->path, src->dax_name);
+		break;
+	default:
+		ddfs_say(to, LOG_ERR, "%s: %s", src->path, strerror(err));
+	}
+	return -err;
+}
+
+/* For writing where that is allowed, even if only reading is asked for: then the lock is
+ * exclusive. */
+static int open_source(struct ddfs_device *dev, const struct ddfs_listener *to)
+{
+	const struct ddfs_source *src = &dev->source;
+	int err;
+
+	dev->fd = open(src->path, O_RDWR | O_CLOEXEC);
+	if (dev->fd >= 0) {
+		dev->fd_writable = true;
+		return 0;
+	}
+	err = errno;
+	if (err != EACCES && err != EPERM && err != EROFS)
+		return say_open_failed(err, src, to);
+	snprintf(dev->readonly_reason, sizeof(dev->readonly_reason),
+		"%s cannot be opened for writing: %s", src->path, strerror(err));
+	dev->fd = open(src->path, O_RDONLY | O_CLOEXEC);
+	return dev->fd < 0 ? say_open_failed(errno, src, to) : 0;
+}
+
+/* Anything the platform forbids first, since a remount could not change that. */
+static void settle_readonly(struct ddfs_device *dev, bool wanted, const struct ddfs_listener *to)
+{
+	char *reason = dev->readonly_reason;
+
+	if (!reason[0] && dev->source.region_readonly)
+		snprintf(reason, sizeof(dev->readonly_reason), "%s is set read-only",
+			dev->source.region_name);
+	if (reason[0] && !wanted)
+		ddfs_say(to, LOG_WARNING, "%s: it can only be read", reason);
+	if (!reason[0] && wanted)
+		strcpy(reason, "opened read-only");
+}
+
+static int open_door(
+	struct ddfs_device *dev, enum ddfs_persistence persistence, const struct ddfs_listener *to)
+{
+	if (!dev->readonly_reason[0])
+		return ddfs_door_init(
+			&dev->door, dev->fd, &dev->map, &dev->source, persistence, to);
+	ddfs_door_init_readonly(&dev->door, &dev->map, &dev->source);
+	return 0;
+}
+
+int ddfs_device_open(
+	const char *source, const struct ddfs_device_options *opt, struct ddfs_device **out)
+{
+	const struct ddfs_listener to = { .log = opt->log, .arg = opt->log_arg };
+	struct ddfs_device *dev = calloc(1, sizeof(*dev));
+	int ret;
+
+	if (!dev)
+		return -ENOMEM;
+	ret = ddfs_source_find(source, &dev->source, opt->log, opt->log_arg);
+	if (!ret)
+		ret = check_size(&dev->source, &to);
+	if (!ret)
+		ret = open_source(dev, &to);
+	if (ret)
+		goto err_dev;
+	ret = ddfs_lock_owner(dev->fd, dev->fd_writable, opt->no_wait, &dev->source, source, &to);
+	if (ret)
+		goto err_fd;
+	settle_readonly(dev, opt->readonly, &to);
+	ret = ddfs_map_init(&dev->map, dev->fd, &dev->source, &to);
+	if (ret)
+		goto err_fd;
+	ret = open_door(dev, opt->persistence, &to);
+	if (ret)
+		goto err_map;
+	*out = dev;
+	return 0;
+
+err_map:
+	ddfs_map_fini(&dev->map);
+err_fd:
+	close(dev->fd);
+err_dev:
+	free(dev);
+	return ret;
+}
+
+void ddfs_device_close(struct ddfs_device *dev)
+{
+	ddfs_door_fini(&dev->door);
+	ddfs_map_fini(&dev->map);
+	close(dev->fd);
+	free(dev);
+}
+
+struct ddfs_media *ddfs_device_media(struct ddfs_device *dev)
+{
+	return &dev->door.media;
+}
+
+const struct ddfs_source *ddfs_device_source(const struct ddfs_device *dev)
+{
+	return &dev->source;
+}
+
+const char *ddfs_device_persistence(const struct ddfs_device *dev)
+{
+	return dev->door.media.readonly ? "read-only" : ddfs_policy_description(dev->door.policy);
+}
+
+const char *ddfs_device_readonly_reason(const struct ddfs_device *dev)
+{
+	return dev->readonly_reason[0] ? dev->readonly_reason : NULL;
+}
+
+int ddfs_device_health(const struct ddfs_device *dev, struct ddfs_device_health *out)
+{
+	struct ddfs_device_health health = { .unsafe_shutdowns = 0 };
+	size_t len = sizeof(health.id);
+
+	if (dev->source.kind != DDFS_SOURCE_DEVDAX)
+		return -EOPNOTSUPP;
+	if (pmem2_source_device_usc(dev->map.source, &health.unsafe_shutdowns) ||
+		pmem2_source_device_id(dev->map.source, health.id, &len) || !health.id[0])
+		return -EOPNOTSUPP;
+	*out = health;
+	return 0;
+}

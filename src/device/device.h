@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The device under a filesystem: found, opened, locked and mapped.
+ *
+ *	struct ddfs_device_options opt = { .log = log, .log_arg = arg };
+ *	struct ddfs_device *dev;
+ *
+ *	ret = ddfs_device_open("/dev/dax0.0", &opt, &dev);
+ *	ret = ddfs_fs_open(ddfs_device_media(dev), &fs_opt, &fs);
+ *	...
+ *	ddfs_device_close(dev);
+ */
+#ifndef DDFS_DEVICE_DEVICE_H
+#define DDFS_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/fs.h"
+#include "fs/media.h"
+#include "src/device/source.h"
+
+struct ddfs_device;
+
+/* The persistence= option. */
+enum ddfs_persistence {
+	DDFS_PERSISTENCE_AUTO, /* as the platform says */
+	DDFS_PERSISTENCE_CPU_CACHE,
+	DDFS_PERSISTENCE_MEMORY_CONTROLLER,
+	DDFS_PERSISTENCE_NONE, /* survives a crash of the process, not of the machine */
+};
+
+/* -EINVAL for anything but auto, cpu_cache, memory_controller, none. */
+int ddfs_persistence_parse(const char *word, enum ddfs_persistence *out);
+
+struct ddfs_device_options {
+	bool readonly; /* never map for writing. A read-only mount that may still recover leaves
+			* it false and opens the filesystem read-only. */
+	bool no_wait;  /* -EBUSY at once, also when the owner is about to go */
+	enum ddfs_persistence persistence;
+	ddfs_log_fn log; /* NULL: silent. Gets the sentence behind every failure. */
+	void *log_arg;
+};
+
+/* Becomes the device's owner and maps it. A device or file that cannot be written opens with
+ * media->readonly true, and the log says why. The lock belongs to the open file description: it
+ * lives on in a forked child until the last of the processes closes or ends. To be called while
+ * the process has one thread: libpmem2 is configured through the environment.
+ *
+ * An owner that has it mounted: -EBUSY, and the log names its pid and mount point. An owner whose
+ * mount is gone but which has not ended yet is waited for, up to a minute.
+ *
+ * -EBUSY, -ENOENT, -ENODEV (not device-dax), -EACCES, -ENOSPC (too small), -ENOMEM, ... */
+int ddfs_device_open(
+	const char *source, const struct ddfs_device_options *opt, struct ddfs_device **out);
+
+/* Unmaps and lets the lock go. Flushes nothing: that is ddfs_fs_close's part. */
+void ddfs_device_close(struct ddfs_device *dev);
+
+/* The door; lives as long as dev. */
+struct ddfs_media *ddfs_device_media(struct ddfs_device *dev);
+
+const struct ddfs_source *ddfs_device_source(const struct ddfs_device *dev);
+
+/* What a persist is here, for a person: "memory_controller, flush: clwb". */
+const char *ddfs_device_persistence(const struct ddfs_device *dev);
+
+/* Why media->readonly is true, for a person: "region0 is set read-only". NULL if it is not. */
+const char *ddfs_device_readonly_reason(const struct ddfs_device *dev);
+
+/* The device's identity, and how often power was lost in a way that may have dropped data.
+ * -EOPNOTSUPP where the device has no such thing: image files, CXL, most virtual NVDIMMs. */
+struct ddfs_device_health {
+	char id[256];
+	uint64_t unsafe_shutdowns;
+};
+int ddfs_device_health(const struct ddfs_device *dev, struct ddfs_device_health *out);
+
+#endif
