@@ -110,6 +110,7 @@ static int make(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, si
 		return err;
 	err = ddfs_inode_new(op->fs, ino, gen, off, inherits_dax(dir, n->mode), &ip);
 	if (err) {
+		ddfs_itable_settle(op->fs, false);
 		ddfs_itable_put(op->fs, ino);
 		return err;
 	}
@@ -119,6 +120,7 @@ static int make(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, si
 	if (!err)
 		err = ddfs_op_commit(op);
 	if (!err) {
+		ddfs_itable_settle(op->fs, true);
 		ddfs_op_adopt_lock(op, ip);
 		*out = ip;
 		return 0;

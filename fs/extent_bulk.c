@@ -299,8 +299,10 @@ static int zombie_new(struct ddfs_op *op, struct ddfs_inode **z)
 	if (err)
 		return err;
 	err = ddfs_inode_new(op->fs, ino, gen, off, false, z);
-	if (err)
+	if (err) {
+		ddfs_itable_settle(op->fs, false);
 		ddfs_itable_put(op->fs, ino);
+	}
 	return err;
 }
 
@@ -371,6 +373,7 @@ int ddfs_extents_replace(struct ddfs_op *op, struct ddfs_inode *ip, const struct
 		ddfs_inode_cancel(z);
 		return err;
 	}
+	ddfs_itable_settle(op->fs, true);
 	/* Freed here or, after a crash, by the next mount. */
 	pthread_rwlock_unlock(&z->lock);
 	pthread_rwlock_unlock(&op->locked[--op->nr_locked]->lock);

@@ -228,6 +228,8 @@ static int settle(struct ddfs_fs *fs)
 {
 	int err = ddfs_dirty_write(fs, 0);
 
+	if (!err)
+		err = ddfs_itable_shrink(fs);
 	return err ? err : ddfs_super_mark_clean(fs);
 }
 
@@ -264,6 +266,7 @@ void ddfs_fs_writeback(struct ddfs_fs *fs)
 {
 	if (!fs->opt.lazytime && !ddfs_fs_writable(fs))
 		ddfs_dirty_write(fs, TIMES_AGE);
+	ddfs_itable_shrink(fs);
 }
 
 /* Transactions that began before the filesystem became read-only end. */
@@ -333,9 +336,12 @@ int ddfs_fsync(struct ddfs_inode *ip, bool datasync)
 
 int ddfs_fs_statfs(struct ddfs_fs *fs, struct ddfs_statfs *out)
 {
-	int64_t nr_free = atomic_load(&fs->alloc.nr_free);
+	int64_t nr_free;
 	uint64_t used = atomic_load(&fs->itable.nr_used), inodes;
 
+	/* What an emptied inode table holds is as good as free. */
+	ddfs_itable_shrink(fs);
+	nr_free = atomic_load(&fs->alloc.nr_free);
 	if (nr_free < 0)
 		nr_free = 0;
 	/* Every free block could hold inodes. */

@@ -147,10 +147,15 @@ static int bring_in(
 	const struct ddfs_inode_disk *di;
 	struct ddfs_inode *ip;
 	uint64_t off;
-	int err = ddfs_itable_find(fs, ino, &off);
+	int err;
 
+	/* A slot that is looked at stays one of the table until it has been checked; one in use
+	 * stays for longer. */
+	pthread_rwlock_rdlock(&fs->itable.map_lock);
+	err = ddfs_itable_find_locked(fs, ino, &off);
 	if (!err)
 		err = ddfs_inode_check(fs, ino, off);
+	pthread_rwlock_unlock(&fs->itable.map_lock);
 	if (err)
 		return err;
 	di = (const void *)(fs->base + off);
@@ -272,11 +277,13 @@ void ddfs_inode_cancel(struct ddfs_inode *ip)
 {
 	ip->dead = true;
 	pthread_rwlock_unlock(&ip->lock);
+	ddfs_itable_settle(ip->fs, false);
 	ddfs_inode_put(ip);
 }
 
 void ddfs_inode_bury(struct ddfs_inode *ip, const struct ddfs_inode_disk *last)
 {
+	ddfs_itable_drop(ip->fs);
 	ddfs_attr_fill(&ip->last, last);
 	ip->last.nlink = 0;
 	/* With the kernel's reference it stays until the kernel forgets it. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "fs/core.h"
-#include "fs/extent.h"
+#include "fs/extent_bulk.h"
 #include "fs/tx.h"
 
 #define GROW_MIN_BLOCKS 16u
@@ -50,25 +50,32 @@ void ddfs_itable_fini(struct ddfs_fs *fs)
 	pthread_mutex_destroy(&fs->itable.lock);
 }
 
-int ddfs_itable_find(struct ddfs_fs *fs, uint32_t ino, uint64_t *off)
+int ddfs_itable_find_locked(struct ddfs_fs *fs, uint32_t ino, uint64_t *off)
 {
+	const struct ddfs_inode_disk *di = table_inode(fs);
 	struct ddfs_map m;
 	int err;
 
-	if (ino == DDFS_INO_TABLE)
+	if (ino == DDFS_INO_TABLE ||
+		ino / DDFS_INODES_PER_BLOCK >= ddfs_le64(di->size) >> DDFS_BLOCK_SHIFT)
 		return -ESTALE;
-	pthread_rwlock_rdlock(&fs->itable.map_lock);
-	err = ino / DDFS_INODES_PER_BLOCK >= ddfs_le64(table_inode(fs)->size) >> DDFS_BLOCK_SHIFT
-		      ? -ESTALE
-		      : ddfs_extent_lookup(
-				fs, NULL, table_inode(fs), ino / DDFS_INODES_PER_BLOCK, &m);
-	pthread_rwlock_unlock(&fs->itable.map_lock);
+	err = ddfs_extent_lookup(fs, NULL, di, ino / DDFS_INODES_PER_BLOCK, &m);
 	if (err)
 		return err;
 	if (m.kind != DDFS_MAP_WRITTEN)
 		return ddfs_corrupt(fs, "the inode table has a hole at inode %u", ino);
 	*off = ddfs_block_off(m.pblk) + ino % DDFS_INODES_PER_BLOCK * DDFS_INODE_BYTES;
 	return 0;
+}
+
+int ddfs_itable_find(struct ddfs_fs *fs, uint32_t ino, uint64_t *off)
+{
+	int err;
+
+	pthread_rwlock_rdlock(&fs->itable.map_lock);
+	err = ddfs_itable_find_locked(fs, ino, off);
+	pthread_rwlock_unlock(&fs->itable.map_lock);
+	return err;
 }
 
 /* A slot whose checksum fails is in use: nobody knows by whom. */
@@ -118,23 +125,36 @@ static int scan_some(struct ddfs_fs *fs)
 	return err;
 }
 
-static void table_extend(struct ddfs_tx *tx, struct ddfs_range r)
+/* Begin a change of the table's inode; both copies are in the transaction. */
+static struct ddfs_inode_disk *table_edit(struct ddfs_tx *tx)
 {
-	struct ddfs_fs *fs = tx->fs;
-	struct ddfs_inode_disk *di = ddfs_tx_edit(tx, DDFS_ROOT_BLOCK_OFF, sizeof(*di));
+	return ddfs_tx_edit(tx, DDFS_ROOT_BLOCK_OFF, sizeof(struct ddfs_inode_disk));
+}
+
+static int table_commit(struct ddfs_tx *tx, const struct ddfs_inode_disk *di, int err)
+{
 	struct ddfs_inode_disk *backup =
-		ddfs_tx_edit(tx, ddfs_itable_backup_off(fs), sizeof(*backup));
+		ddfs_tx_edit(tx, ddfs_itable_backup_off(tx->fs), sizeof(*backup));
+
+	*backup = *di;
+	if (err) {
+		ddfs_tx_abort(tx);
+		return err;
+	}
+	return ddfs_tx_commit(tx);
+}
+
+static int table_extend(struct ddfs_tx *tx, struct ddfs_range r)
+{
+	struct ddfs_inode_disk *di = table_edit(tx);
 	uint64_t blocks = ddfs_le64(di->size) >> DDFS_BLOCK_SHIFT;
 	struct ddfs_map m = { .lblk = (uint32_t)blocks,
 		.len = (uint32_t)r.len,
 		.pblk = r.start,
 		.kind = DDFS_MAP_WRITTEN };
-	int err = ddfs_extent_insert(tx, di, &m);
 
-	if (err)
-		tx->error = err;
 	di->size = ddfs_to64((blocks + r.len) << DDFS_BLOCK_SHIFT);
-	memcpy(backup, di, sizeof(*backup));
+	return table_commit(tx, di, ddfs_extent_insert(tx, di, &m));
 }
 
 /* t->lock is held. */
@@ -163,8 +183,7 @@ static int grow(struct ddfs_fs *fs)
 	}
 	ddfs_tx_adopt(tx, r);
 	pthread_rwlock_wrlock(&t->map_lock);
-	table_extend(tx, r);
-	err = ddfs_tx_commit(tx);
+	err = table_extend(tx, r);
 	pthread_rwlock_unlock(&t->map_lock);
 	if (!err)
 		t->nr_slots += (uint32_t)r.len * DDFS_INODES_PER_BLOCK;
@@ -180,6 +199,7 @@ int ddfs_itable_get(struct ddfs_fs *fs, uint32_t *ino, uint32_t *gen, uint64_t *
 {
 	struct ddfs_itable *t = &fs->itable;
 	const struct ddfs_inode_disk *di;
+	uint32_t floor;
 	int err = 0;
 
 	pthread_mutex_lock(&t->lock);
@@ -193,17 +213,35 @@ int ddfs_itable_get(struct ddfs_fs *fs, uint32_t *ino, uint32_t *gen, uint64_t *
 	}
 	if (!err) {
 		t->nr_free--;
+		t->nr_pending++;
 		atomic_fetch_add(&t->nr_used, 1);
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (err)
 		return err;
 	di = (const void *)(fs->base + *off);
-	*gen = ddfs_le32(di->gen) + 1;
+	floor = ddfs_le32(table_inode(fs)->gen);
+	*gen = (ddfs_le32(di->gen) > floor ? ddfs_le32(di->gen) : floor) + 1;
 	/* 0 is the root's alone: identity 1 must be nobody else's. */
 	if (!*gen)
 		*gen = 1;
 	return 0;
+}
+
+void ddfs_itable_settle(struct ddfs_fs *fs, bool used)
+{
+	struct ddfs_itable *t = &fs->itable;
+
+	pthread_mutex_lock(&t->lock);
+	t->nr_pending--;
+	pthread_mutex_unlock(&t->lock);
+	if (!used)
+		ddfs_itable_drop(fs);
+}
+
+void ddfs_itable_drop(struct ddfs_fs *fs)
+{
+	atomic_fetch_sub(&fs->itable.nr_used, 1);
 }
 
 void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino)
@@ -211,11 +249,97 @@ void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino)
 	struct ddfs_itable *t = &fs->itable;
 
 	pthread_mutex_lock(&t->lock);
-	atomic_fetch_sub(&t->nr_used, 1);
 	/* Above scanned it will be found; without memory it waits for the next mount. */
 	if (ino < t->scanned)
 		push_free(t, ino);
 	pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- giving back ---------------------------------------------------------------------------- */
+
+/* Whether no slot of the block is in use. *gen becomes at least the largest generation in it. */
+static bool block_is_free(struct ddfs_fs *fs, uint32_t block, uint32_t *gen)
+{
+	uint64_t off;
+
+	if (ddfs_itable_find(fs, block * DDFS_INODES_PER_BLOCK, &off))
+		return false;
+	for (unsigned int i = 0; i < DDFS_INODES_PER_BLOCK; i++, off += DDFS_INODE_BYTES) {
+		const struct ddfs_inode_disk *di = (const void *)(fs->base + off);
+
+		if (!slot_is_free(fs, off))
+			return false;
+		if (ddfs_le32(di->gen) > *gen)
+			*gen = ddfs_le32(di->gen);
+	}
+	return true;
+}
+
+/* Cut the table to blocks, by one transaction's worth. t->lock is held. */
+static int cut(struct ddfs_fs *fs, uint32_t blocks, uint32_t gen)
+{
+	struct ddfs_itable *t = &fs->itable;
+	uint32_t end = t->nr_slots / DDFS_INODES_PER_BLOCK, n = end - blocks;
+	struct ddfs_inode_disk *di;
+	struct ddfs_tx *tx;
+	int err;
+
+	while (!ddfs_extent_range_is_small(fs, NULL, table_inode(fs), end - n, n))
+		n = (n + 1) / 2;
+	tx = ddfs_tx_begin(fs);
+	if (!tx)
+		return -ENOMEM;
+	pthread_rwlock_wrlock(&t->map_lock);
+	di = table_edit(tx);
+	di->size = ddfs_to64((uint64_t)(end - n) << DDFS_BLOCK_SHIFT);
+	if (gen > ddfs_le32(di->gen))
+		di->gen = ddfs_to32(gen);
+	err = table_commit(tx, di, ddfs_extent_remove(tx, di, end - n, n, true));
+	if (!err)
+		t->nr_slots = (end - n) * DDFS_INODES_PER_BLOCK;
+	pthread_rwlock_unlock(&t->map_lock);
+	return err;
+}
+
+static void forget_numbers(struct ddfs_itable *t)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < t->nr_free; i++)
+		if (t->free_ino[i] < t->nr_slots)
+			t->free_ino[n++] = t->free_ino[i];
+	t->nr_free = n;
+	if (t->scanned > t->nr_slots)
+		t->scanned = t->nr_slots;
+}
+
+static int shrink(struct ddfs_fs *fs)
+{
+	struct ddfs_itable *t = &fs->itable;
+	uint32_t end = t->nr_slots / DDFS_INODES_PER_BLOCK, blocks = end, gen = 0;
+	int err = 0;
+
+	while (blocks > GROW_MIN_BLOCKS && block_is_free(fs, blocks - 1, &gen))
+		blocks--;
+	while (t->nr_slots / DDFS_INODES_PER_BLOCK > blocks && !err)
+		err = cut(fs, blocks, gen);
+	forget_numbers(t);
+	return err;
+}
+
+int ddfs_itable_shrink(struct ddfs_fs *fs)
+{
+	struct ddfs_itable *t = &fs->itable;
+	int err = 0;
+
+	if (ddfs_fs_writable(fs))
+		return 0;
+	pthread_mutex_lock(&t->lock);
+	if (!t->nr_pending && t->nr_slots > GROW_MIN_BLOCKS * DDFS_INODES_PER_BLOCK &&
+		nr_unused(t) > t->nr_slots / 2)
+		err = shrink(fs);
+	pthread_mutex_unlock(&t->lock);
+	return err;
 }
 
 int ddfs_itable_count(struct ddfs_fs *fs)

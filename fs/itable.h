@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The inode table: a file of 256-byte slots whose inode lies in the root block. A number is an
- * index; a free slot has mode 0 and keeps its generation. The table grows and never shrinks.
+ * index; a free slot has mode 0 and keeps its generation. The table grows when no slot is free,
+ * and gives back blocks at its end when all of their slots are; numbers handed out again after
+ * that start from a generation that no number had before (gen_floor).
  */
 #ifndef DDFS_FS_ITABLE_H
 #define DDFS_FS_ITABLE_H
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ddfs_fs;
 
 struct ddfs_itable {
-	pthread_mutex_t lock; /* protects what follows but map_lock and nr_used */
-	uint32_t nr_slots;
-	uint32_t scanned; /* free slots below are in free_ino or taken */
-	uint32_t nr_free; /* in free_ino */
+	pthread_mutex_t lock;	   /* protects what follows but map_lock and nr_used */
+	_Atomic uint32_t nr_slots; /* changed under lock */
+	uint32_t scanned;	   /* free slots below are in free_ino or taken */
+	uint32_t nr_free;	   /* in free_ino */
 	uint32_t cap_free;
 	uint32_t *free_ino;	   /* a stack */
+	uint32_t nr_pending;	   /* numbers handed out whose slot on media may still look free */
 	pthread_rwlock_t map_lock; /* the table's extents */
-	_Atomic uint32_t nr_used;
+	_Atomic uint32_t nr_used;  /* slots in use on media, or about to be */
 };
 
 int ddfs_itable_init(struct ddfs_fs *fs);
@@ -28,12 +32,21 @@ void ddfs_itable_fini(struct ddfs_fs *fs);
 
 /* Where the slot lies. -ESTALE: no such number. */
 int ddfs_itable_find(struct ddfs_fs *fs, uint32_t ino, uint64_t *off);
+/* With map_lock held: what lies there stays a slot of the table until it is dropped. */
+int ddfs_itable_find_locked(struct ddfs_fs *fs, uint32_t ino, uint64_t *off);
 
 /* A number that nobody has, its slot and its next generation. Grows the table if need be, in a
  * transaction of its own: hold no lane. -ENOSPC. */
 int ddfs_itable_get(struct ddfs_fs *fs, uint32_t *ino, uint32_t *gen, uint64_t *off);
-/* The number is free again: its slot on media is, and no object in memory has it. */
+/* The transaction that uses a number from ddfs_itable_get is over, whichever way. */
+void ddfs_itable_settle(struct ddfs_fs *fs, bool used);
+/* A slot that was in use is free on media. */
+void ddfs_itable_drop(struct ddfs_fs *fs);
+/* Its number may be used again: no object in memory has it. */
 void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino);
+
+/* Give back blocks at the end that hold no inode, if there are many. Hold no lock. */
+int ddfs_itable_shrink(struct ddfs_fs *fs);
 
 /* Count the slots in use. */
 int ddfs_itable_count(struct ddfs_fs *fs);
