@@ -112,7 +112,7 @@ static int scan_some(struct ddfs_fs *fs)
 	int err = 0;
 
 	while (t->scanned < t->nr_slots && n < SCAN_BATCH && !err) {
-		uint64_t off;
+		uint64_t off = 0;
 
 		err = ddfs_itable_find(fs, t->scanned, &off);
 		/* One that was removed but is still known has its number until forgotten. */
@@ -260,7 +260,7 @@ void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino)
 /* Whether no slot of the block is in use. *gen becomes at least the largest generation in it. */
 static bool block_is_free(struct ddfs_fs *fs, uint32_t block, uint32_t *gen)
 {
-	uint64_t off;
+	uint64_t off = 0;
 
 	if (ddfs_itable_find(fs, block * DDFS_INODES_PER_BLOCK, &off))
 		return false;
@@ -348,7 +348,7 @@ int ddfs_itable_count(struct ddfs_fs *fs)
 	uint32_t used = 0;
 
 	for (uint32_t ino = DDFS_INO_FIRST; ino < t->nr_slots;) {
-		uint64_t off;
+		uint64_t off = 0;
 		int err = ddfs_itable_find(fs, ino, &off);
 
 		if (err)
