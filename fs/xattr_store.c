@@ -30,7 +30,7 @@ int ddfs_xname_parse(const char *name, struct ddfs_xname *out)
 {
 	if (strlen(name) > 255)
 		return -ERANGE;
-	for (uint8_t i = 1; i < NR_PREFIXES; i++) {
+	for (size_t i = 1; i < NR_PREFIXES; i++) {
 		size_t n = strlen(prefixes[i]);
 
 		if (strncmp(name, prefixes[i], n) != 0)
