@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Open files and their data. */
+#include "src/daemon/ops.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <stdint.h>
+
+#include "src/daemon/request.h"
+#include "src/daemon/session.h"
+
+/* One copy_file_range request: long enough to cost nothing, short enough to be interrupted. */
+#define COPY_BYTES_MAX (64u << 20)
+
+/* ---- set-id bits ---------------------------------------------------------------------------- */
+
+static bool op_has_setid(struct ddfs_inode *ip)
+{
+	struct ddfs_attr attr;
+
+	ddfs_getattr(ip, &attr);
+	return attr.mode & (S_ISUID | S_ISGID);
+}
+
+/*
+ * The kernel takes only times and size as changed by a WRITE, or by an OPEN with O_TRUNC: without
+ * being told it would go on executing the file with set-id bits that we have cleared. Attributes
+ * alone (offset -1) wait for nothing, so a worker may do this.
+ */
+static void op_attr_changed(fuse_req_t req, struct ddfs_inode *ip)
+{
+	struct ddfs_session *s = ddfs_op_daemon(req)->session;
+
+	fuse_lowlevel_notify_inval_inode(ddfs_session_fuse(s), ddfs_inode_id(ip), -1, 0);
+}
+
+/*
+ * fallocate(2) and copy_file_range(2) clear set-id bits as write(2) does, but their requests do
+ * not say whether the caller lacks CAP_FSETID: whoever is not root is taken to.
+ */
+static void op_drop_setid(fuse_req_t req, struct ddfs_inode *ip)
+{
+	struct ddfs_attr attr;
+
+	if (fuse_req_ctx(req)->uid == 0 || !op_has_setid(ip))
+		return;
+	ddfs_getattr(ip, &attr);
+	attr.mode &= ~(uint32_t)S_ISUID;
+	if (attr.mode & S_IXGRP)
+		attr.mode &= ~(uint32_t)S_ISGID;
+	ddfs_setattr(ip, &attr, DDFS_SET_MODE, NULL);
+	op_attr_changed(req, ip);
+}
+
+/* ---- open and release ----------------------------------------------------------------------- */
+
+/*
+ * NOFLUSH for all: what write(2) returned from is on media, so close(2) has nothing to do, and must
+ * not wait for the inode's lock in the kernel, which a truncate that waits for a lease may hold.
+ * DAX inodes bypass the page cache, and their writes need no order that fs/ does not give. The
+ * others keep their pages from one open to the next: nobody else writes.
+ */
+static uint32_t op_open_flags(struct ddfs_inode *ip)
+{
+	if (ddfs_inode_is_dax(ip))
+		return FOPEN_NOFLUSH | FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+	return FOPEN_NOFLUSH | FOPEN_KEEP_CACHE;
+}
+
+static void op_close(struct ddfs_inode *ip)
+{
+	ddfs_release(ip);
+	ddfs_inode_put(ip);
+}
+
+/* The entry in the protocol's own form: libfuse's replies lack a flag of open that we want, so
+ * that these two answers are put together here. */
+static void op_fill_entry(const struct ddfs_attr *a, struct fuse_entry_out *out)
+{
+	*out = (struct fuse_entry_out){
+		.nodeid = a->id,
+		.generation = a->gen,
+		.entry_valid = (uint64_t)DDFS_OPS_TIMEOUT,
+		.attr_valid = (uint64_t)DDFS_OPS_TIMEOUT,
+		.attr = {
+			.ino = a->ino,
+			.size = a->size,
+			.blocks = a->sectors,
+			.atime = (uint64_t)a->atime.tv_sec,
+			.mtime = (uint64_t)a->mtime.tv_sec,
+			.ctime = (uint64_t)a->ctime.tv_sec,
+			.atimensec = (uint32_t)a->atime.tv_nsec,
+			.mtimensec = (uint32_t)a->mtime.tv_nsec,
+			.ctimensec = (uint32_t)a->ctime.tv_nsec,
+			.mode = a->mode,
+			.nlink = a->nlink,
+			.uid = a->uid,
+			.gid = a->gid,
+			.rdev = a->rdev,
+			.blksize = 4096,
+		},
+	};
+}
+
+void ddfs_op_reply_open(fuse_req_t req, struct ddfs_inode *ip, const struct fuse_file_info *fi,
+	const struct ddfs_attr *entry)
+{
+	struct fuse_open_out open = {
+		.fh = ddfs_op_handle(ip, fi->flags),
+		.open_flags = op_open_flags(ip),
+	};
+	struct fuse_entry_out name;
+	struct iovec iov[2] = { { &name, sizeof(name) }, { &open, sizeof(open) } };
+	int ret;
+
+	if (entry)
+		op_fill_entry(entry, &name);
+	ret = entry ? fuse_reply_iov(req, iov, 2) : fuse_reply_iov(req, iov + 1, 1);
+	if (ret == -ENOENT) /* interrupted: nobody will release it */
+		op_close(ip);
+}
+
+void ddfs_op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+	struct ddfs_inode *ip = ddfs_op_inode(req, node);
+	bool kill = ddfs_request_kills_priv(), had_setid;
+	int ret;
+
+	if (!ip)
+		return;
+	had_setid = kill && op_has_setid(ip);
+	ret = ddfs_open(ip, fi->flags, kill);
+	if (!ret && had_setid)
+		op_attr_changed(req, ip);
+	if (!ret) {
+		ddfs_op_reply_open(req, ip, fi, NULL);
+		return;
+	}
+	ddfs_inode_put(ip);
+	ddfs_op_reply(req, ret);
+}
+
+void ddfs_op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+	(void)node;
+	op_close(ddfs_op_file(fi));
+	ddfs_op_reply(req, 0);
+}
+
+/* ---- data ----------------------------------------------------------------------------------- */
+
+struct op_read {
+	fuse_req_t req;
+	bool answered;
+};
+
+/* The kernel copies straight from media into the reader's memory, while the inode's lock keeps
+ * the blocks where they are. */
+static ssize_t op_read_reply(void *arg, const struct iovec *iov, int count, size_t len)
+{
+	struct op_read *r = arg;
+
+	r->answered = true;
+	if (count == 1)
+		fuse_reply_buf(r->req, iov[0].iov_base, len);
+	else
+		fuse_reply_iov(r->req, iov, count);
+	return (ssize_t)len;
+}
+
+void ddfs_op_read(
+	fuse_req_t req, fuse_ino_t node, size_t size, off_t off, struct fuse_file_info *fi)
+{
+	struct op_read r = { .req = req };
+	ssize_t ret = ddfs_read(ddfs_op_file(fi), (uint64_t)off, size, op_read_reply, &r);
+
+	(void)node;
+	if (r.answered)
+		return;
+	if (ret < 0)
+		ddfs_op_reply(req, (int)ret);
+	else
+		fuse_reply_buf(req, NULL, 0); /* end of file */
+}
+
+/* Whether O_SYNC or O_DSYNC is left to us: for direct writes the kernel does nothing, behind those
+ * into its page cache it sends an FSYNC by itself. */
+static int op_write_sync(struct ddfs_inode *ip, int flags)
+{
+	if (!(flags & (O_SYNC | O_DSYNC)) || !ddfs_inode_is_dax(ip))
+		return 0;
+	return ddfs_fsync(ip, (flags & O_SYNC) != O_SYNC);
+}
+
+/*
+ * O_APPEND is not looked at: the kernel has turned it into an offset under its inode lock, and one
+ * long append may arrive as several requests in any order.
+ */
+void ddfs_op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size, off_t off,
+	struct fuse_file_info *fi)
+{
+	unsigned int flags = ddfs_request_kills_priv() ? DDFS_WRITE_KILL_PRIV : 0;
+	struct ddfs_inode *ip = ddfs_op_file(fi);
+	bool had_setid = flags && op_has_setid(ip);
+	ssize_t ret = ddfs_write(ip, (uint64_t)off, buf, size, flags);
+	int err;
+
+	(void)node;
+	if (ret >= 0 && had_setid)
+		op_attr_changed(req, ip);
+	err = ret < 0 ? (int)ret : op_write_sync(ip, fi->flags);
+	if (err)
+		ddfs_op_reply(req, err);
+	else
+		fuse_reply_write(req, (size_t)ret);
+}
+
+void ddfs_op_fsync(fuse_req_t req, fuse_ino_t node, int datasync, struct fuse_file_info *fi)
+{
+	(void)node;
+	ddfs_op_reply(req, ddfs_fsync(ddfs_op_file(fi), datasync));
+}
+
+void ddfs_op_fallocate(
+	fuse_req_t req, fuse_ino_t node, int mode, off_t off, off_t len, struct fuse_file_info *fi)
+{
+	struct ddfs_inode *ip = ddfs_op_file(fi);
+	int ret = ddfs_fallocate(ip, mode, (uint64_t)off, (uint64_t)len);
+
+	(void)node;
+	if (!ret)
+		op_drop_setid(req, ip);
+	ddfs_op_reply(req, ret);
+}
+
+void ddfs_op_lseek(
+	fuse_req_t req, fuse_ino_t node, off_t off, int whence, struct fuse_file_info *fi)
+{
+	int64_t ret = ddfs_seek(ddfs_op_file(fi), (uint64_t)off, whence);
+
+	(void)node;
+	if (ret < 0)
+		ddfs_op_reply(req, (int)ret);
+	else
+		fuse_reply_lseek(req, ret);
+}
+
+void ddfs_op_copy_file_range(fuse_req_t req, fuse_ino_t node_in, off_t off_in,
+	struct fuse_file_info *fi_in, fuse_ino_t node_out, off_t off_out,
+	struct fuse_file_info *fi_out, size_t len, int flags)
+{
+	ssize_t ret;
+
+	(void)node_in;
+	(void)node_out;
+	if (flags) {
+		ddfs_op_reply(req, -EINVAL);
+		return;
+	}
+	if (len > COPY_BYTES_MAX)
+		len = COPY_BYTES_MAX;
+	ret = ddfs_copy_range(ddfs_op_file(fi_in), (uint64_t)off_in, ddfs_op_file(fi_out),
+		(uint64_t)off_out, len);
+	if (ret > 0)
+		op_drop_setid(req, ddfs_op_file(fi_out));
+	if (ret < 0)
+		ddfs_op_reply(req, (int)ret);
+	else
+		fuse_reply_write(req, (size_t)ret);
+}
