@@ -21,16 +21,17 @@ enum {
 	TAG_OTHER = 0x20,
 };
 
+/* Packed: a request's value lies at any address. */
 struct acl_entry {
 	struct le16 tag;
 	struct le16 perm;
 	struct le32 id;
-};
+} __attribute__((packed));
 
 struct acl {
 	struct le32 version;
 	struct acl_entry e[];
-};
+} __attribute__((packed));
 
 /* An xattr's value as read into a buffer. */
 struct acl_buf {
@@ -53,7 +54,7 @@ int ddfs_acl_check(const void *acl, size_t size)
 	const struct acl *a = acl;
 	unsigned int last = 0, seen = 0;
 
-	if (size < sizeof(*a) || (size - sizeof(*a)) % sizeof(struct acl_entry) ||
+	if (size < sizeof(*a) || size > ACL_MAX || (size - sizeof(*a)) % sizeof(struct acl_entry) ||
 		ddfs_le32(a->version) != ACL_VERSION)
 		return -EINVAL;
 	for (size_t i = 0; i < nr_entries(size); i++) {

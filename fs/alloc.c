@@ -306,14 +306,14 @@ int ddfs_alloc_get(struct ddfs_fs *fs, uint64_t goal, uint64_t want, uint64_t al
 void ddfs_alloc_put(struct ddfs_fs *fs, struct ddfs_range r)
 {
 	struct ddfs_alloc *a = &fs->alloc;
+	int64_t nr = (int64_t)r.len;
 
-	atomic_fetch_add(&a->nr_free, (int64_t)r.len);
 	while (r.len) {
-		uint32_t nr = (uint32_t)(r.start >> a->group_shift);
-		uint64_t first = r.start - ((uint64_t)nr << a->group_shift);
+		uint32_t i = (uint32_t)(r.start >> a->group_shift);
+		uint64_t first = r.start - ((uint64_t)i << a->group_shift);
 		uint64_t left = (UINT64_C(1) << a->group_shift) - first;
 		uint64_t n = r.len < left ? r.len : left;
-		struct ddfs_group *g = &a->groups[nr];
+		struct ddfs_group *g = &a->groups[i];
 
 		pthread_mutex_lock(&g->lock);
 		group_mark(g, first, n, false);
@@ -321,4 +321,6 @@ void ddfs_alloc_put(struct ddfs_fs *fs, struct ddfs_range r)
 		r.start += n;
 		r.len -= n;
 	}
+	/* Counted when it can be found: who has counted on it does not look in vain. */
+	atomic_fetch_add(&a->nr_free, nr);
 }

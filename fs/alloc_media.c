@@ -8,6 +8,9 @@
 #include "fs/core.h"
 #include "fs/tx.h"
 
+/* Group descriptors that one transaction changes at unmount. */
+#define SAVE_BATCH 128u
+
 static uint64_t group_off(uint32_t nr)
 {
 	return DDFS_GROUP_TABLE_OFF + (uint64_t)nr * sizeof(struct ddfs_group_desc);
@@ -236,22 +239,37 @@ int ddfs_alloc_load_saved(struct ddfs_fs *fs)
 	return 0;
 }
 
+/* The counts of at most SAVE_BATCH groups from *nr on. In a transaction, since there is no second
+ * copy of a descriptor that a crash tears. */
+static int save_some(struct ddfs_fs *fs, uint32_t *nr)
+{
+	struct ddfs_tx *tx = ddfs_tx_begin(fs);
+
+	if (!tx)
+		return -ENOMEM;
+	tx->closing = true;
+	for (unsigned int n = 0; *nr < fs->alloc.nr_groups && n < SAVE_BATCH; ++*nr) {
+		const struct ddfs_group *g = &fs->alloc.groups[*nr];
+		const struct ddfs_group_desc *d = (const void *)(fs->base + group_off(*nr));
+		struct ddfs_group_desc *edit;
+
+		if (!g->loaded || ddfs_le64(d->nr_free) == g->nr_free)
+			continue;
+		edit = ddfs_tx_edit(tx, group_off(*nr), sizeof(*edit));
+		edit->nr_free = ddfs_to64(g->nr_free);
+		n++;
+	}
+	return ddfs_tx_commit(tx);
+}
+
 int ddfs_alloc_save(struct ddfs_fs *fs)
 {
-	for (uint32_t i = 0; i < fs->alloc.nr_groups; i++) {
-		struct ddfs_group *g = &fs->alloc.groups[i];
-		struct ddfs_group_desc d;
+	uint32_t nr = 0;
+	int err = 0;
 
-		if (!g->loaded)
-			continue;
-		memcpy(&d, fs->base + group_off(i), sizeof(d));
-		if (ddfs_le64(d.nr_free) == g->nr_free)
-			continue;
-		d.nr_free = ddfs_to64(g->nr_free);
-		ddfs_csum_seal(fs->csum_seed, group_off(i), &d, sizeof(d));
-		fs->media->ops->copy(fs->media, group_off(i), &d, sizeof(d));
-	}
-	return fs->media->ops->drain(fs->media);
+	while (nr < fs->alloc.nr_groups && !err)
+		err = save_some(fs, &nr);
+	return err;
 }
 
 /* Lock the groups that the transaction's ranges lie in, ascending. */
@@ -331,9 +349,14 @@ static int change_chunk(struct ddfs_tx *tx, uint32_t chunk, uint64_t first, uint
 	struct ddfs_group *g = &fs->alloc.groups[nr];
 	uint64_t off = chunk_off(fs, chunk);
 	struct ddfs_chunk *c;
+	const void *seen;
 
 	if (chunk - g->first_chunk >= nr_init(fs, tx, nr))
 		extend_table(tx, nr, chunk - g->first_chunk);
+	seen = ddfs_tx_view(fs, tx, off);
+	/* A new checksum must not make a damaged entry a good one. */
+	if (seen == fs->base + off && !ddfs_csum_holds(fs->csum_seed, off, seen, sizeof(*c)))
+		return ddfs_corrupt(fs, "chunk %u: its bitmap fails its checksum", chunk);
 	c = ddfs_tx_edit(tx, off, sizeof(*c));
 	for (uint64_t b = first; b < first + n; b++) {
 		uint64_t word = ddfs_le64(c->used[b / 64]), bit = UINT64_C(1) << (b % 64);

@@ -61,7 +61,7 @@ int ddfs_extent_trim_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32
 	uint64_t budget = SMALL_CHUNKS;
 
 	for (unsigned int i = 0; i < SMALL_EXTENTS && budget; i++) {
-		uint64_t start, len, end, from;
+		uint64_t start, len, end, from, blocks = ddfs_le64(di->nr_blocks);
 		struct ddfs_extent e;
 		int err = find_last(tx, di, &e);
 
@@ -89,6 +89,11 @@ int ddfs_extent_trim_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32
 		err = ddfs_extent_remove(tx, di, (uint32_t)from, (uint32_t)(end - from), true);
 		if (err)
 			return err;
+		/* In a tree out of order the way to a number may not lead to its entry: nothing
+		 * would ever be done. */
+		if (ddfs_le64(di->nr_blocks) >= blocks)
+			return ddfs_corrupt(tx->fs, "inode %u: its extents are out of order",
+				ddfs_le32(di->ino));
 	}
 	return 0;
 }

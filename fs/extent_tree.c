@@ -47,6 +47,8 @@ int ddfs_extent_find(struct ddfs_fs *fs, const struct ddfs_tx *tx, const struct 
 	const struct ddfs_node *n;
 	uint64_t blk;
 
+	if (tx && tx->error)
+		return tx->error;
 	p->next = UINT64_C(1) << 32;
 	p->depth = di->depth;
 	if (!p->depth) {

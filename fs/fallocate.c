@@ -13,6 +13,8 @@
 /* Most blocks that one transaction maps here: each chunk is a record in its lane. */
 #define STEP_BLOCKS (64u * DDFS_CHUNK_BLOCKS)
 #define STEP_RUNS   24u
+/* Bytes of shadows after which a step ends: each run may move all entries of another leaf. */
+#define STEP_ARENA  (24u << 10)
 
 /* What is asked for, in bytes and in the blocks that lie wholly inside. */
 struct request {
@@ -99,7 +101,9 @@ static int map_step(struct ddfs_op *op, struct ddfs_inode *ip, const struct ddfs
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);
-	for (unsigned int n = 0; n < STEP_RUNS && i < runs->nr && budget && !err; n++) {
+	for (unsigned int n = 0; n < STEP_RUNS && i < runs->nr && budget &&
+				 op->tx->arena_used < STEP_ARENA && !err;
+		n++) {
 		const struct ddfs_extent *e = &runs->e[i];
 		uint32_t left = ddfs_le32(e->len) - d, len = left < budget ? left : budget;
 		struct ddfs_map m = { ddfs_le32(e->lblk) + d, len,
@@ -142,7 +146,8 @@ static int touch_size(struct ddfs_op *op, struct ddfs_inode *ip, const struct re
 	return ddfs_op_commit(op);
 }
 
-static int allocate(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+/* Blocks, unwritten, for the holes of the range. */
+static int reserve(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
 {
 	uint64_t unit = ddfs_file_unit(ip);
 	uint64_t last = (ddfs_file_end_block(q->end) + unit - 1) / unit * unit;
@@ -157,6 +162,13 @@ static int allocate(struct ddfs_op *op, struct ddfs_inode *ip, const struct requ
 	if (err)
 		give_back(op->fs, &runs, at, done);
 	ddfs_extents_fini(&runs);
+	return err;
+}
+
+static int allocate(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+{
+	int err = reserve(op, ip, q);
+
 	return err ? err : touch_size(op, ip, q);
 }
 
@@ -274,11 +286,14 @@ static int unwrite(struct ddfs_op *op, struct ddfs_inode *ip, const struct reque
 
 static int zero_range(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
 {
-	int err = zero_edges(ip, q);
+	/* What may lack room comes first: a failure leaves the contents as they were. */
+	int err = reserve(op, ip, q);
 
 	if (!err)
+		err = zero_edges(ip, q);
+	if (!err)
 		err = unwrite(op, ip, q);
-	return err ? err : allocate(op, ip, q);
+	return err ? err : touch_size(op, ip, q);
 }
 
 /* ---- collapse and insert -------------------------------------------------------------------- */

@@ -73,9 +73,16 @@ int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv)
 
 void ddfs_release(struct ddfs_inode *ip)
 {
-	if (atomic_fetch_sub(&ip->opens, 1) > 1 || ip->dead)
+	bool unlinked;
+
+	if (atomic_fetch_sub(&ip->opens, 1) > 1)
 		return;
-	if (!ddfs_le32(ddfs_inode_view(ip, NULL)->nlink))
+	/* Under the lock: who is removing the last name just now may have seen it open, and leaves
+	 * the rest to this. */
+	pthread_rwlock_rdlock(&ip->lock);
+	unlinked = !ip->dead && !ddfs_le32(ddfs_inode_view(ip, NULL)->nlink);
+	pthread_rwlock_unlock(&ip->lock);
+	if (unlinked)
 		ddfs_orphan_reap(ip);
 }
 

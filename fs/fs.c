@@ -14,6 +14,8 @@
 
 /* Age at which timestamps are written, seconds. */
 #define TIMES_AGE 5
+/* The same with lazytime, as in the kernel; what is too many in memory is written before. */
+#define LAZY_AGE (24 * 60 * 60)
 
 void ddfs_log(struct ddfs_fs *fs, int priority, const char *fmt, ...)
 {
@@ -254,18 +256,20 @@ int ddfs_fs_close(struct ddfs_fs *fs)
 
 int ddfs_fs_sync(struct ddfs_fs *fs)
 {
-	int err = ddfs_fs_writable(fs);
+	int err = 0;
 
-	if (err)
+	if (fs->media->readonly)
 		return 0;
-	err = ddfs_dirty_write(fs, 0);
+	/* An error may have made it read-only since; what was written before is still flushed. */
+	if (!ddfs_fs_writable(fs))
+		err = ddfs_dirty_write(fs, 0);
 	return err ? err : fs->media->ops->deep_flush(fs->media);
 }
 
 void ddfs_fs_writeback(struct ddfs_fs *fs)
 {
-	if (!fs->opt.lazytime && !ddfs_fs_writable(fs))
-		ddfs_dirty_write(fs, TIMES_AGE);
+	if (!ddfs_fs_writable(fs))
+		ddfs_dirty_write(fs, fs->opt.lazytime ? LAZY_AGE : TIMES_AGE);
 	ddfs_itable_shrink(fs);
 }
 
@@ -326,7 +330,7 @@ int ddfs_fsync(struct ddfs_inode *ip, bool datasync)
 	struct ddfs_fs *fs = ip->fs;
 	int err = 0;
 
-	if (ddfs_fs_writable(fs))
+	if (fs->media->readonly)
 		return 0;
 	/* Sizes and maps are on media already; times are not data. */
 	if (!datasync)

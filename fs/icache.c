@@ -175,11 +175,12 @@ static int get(struct ddfs_fs *fs, uint32_t ino, const uint32_t *gen, struct ddf
 
 	pthread_mutex_lock(&s->lock);
 	ip = shard_find(s, ino);
-	if (!ip) {
+	if (!ip)
 		err = bring_in(fs, s, ino, &ip);
-	} else {
+	else if (ip->dead && ip->forgotten)
+		err = -ESTALE; /* somebody is not done with it, but nobody may begin */
+	else
 		take_ref(s, ip);
-	}
 	pthread_mutex_unlock(&s->lock);
 	if (err)
 		return err;
@@ -193,8 +194,11 @@ static int get(struct ddfs_fs *fs, uint32_t ino, const uint32_t *gen, struct ddf
 
 int ddfs_inode_get(struct ddfs_fs *fs, ddfs_id id, struct ddfs_inode **out)
 {
-	uint32_t gen = (uint32_t)(id >> 32);
+	uint32_t gen = (uint32_t)(id >> 32), ino = (uint32_t)id;
 
+	/* The others below are nobody's business. */
+	if (ino != DDFS_INO_ROOT && ino < DDFS_INO_FIRST)
+		return -ESTALE;
 	return get(fs, (uint32_t)id, &gen, out);
 }
 
@@ -223,13 +227,26 @@ bool ddfs_icache_has(struct ddfs_fs *fs, uint32_t ino)
 	return has;
 }
 
+uint32_t ddfs_icache_lowest_dead(struct ddfs_fs *fs, uint32_t otherwise)
+{
+	uint32_t lowest = otherwise;
+
+	for (unsigned int i = 0; i < DDFS_ICACHE_SHARDS; i++) {
+		struct ddfs_icache_shard *s = &fs->icache.shards[i];
+
+		pthread_mutex_lock(&s->lock);
+		for (unsigned int b = 0; b < DDFS_ICACHE_BUCKETS; b++)
+			for (struct ddfs_inode *ip = s->bucket[b]; ip; ip = ip->hash_next)
+				if (ip->dead && ip->ino < lowest)
+					lowest = ip->ino;
+		pthread_mutex_unlock(&s->lock);
+	}
+	return lowest;
+}
+
 /* Nobody uses ip any more. Returns what the caller frees once the shard is unlocked. */
 static struct ddfs_inode *became_idle(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
 {
-	if (ip->dead) {
-		shard_remove(s, ip);
-		return ip;
-	}
 	idle_append(s, ip);
 	if (s->nr_idle <= IDLE_MAX)
 		return NULL;
@@ -239,22 +256,42 @@ static struct ddfs_inode *became_idle(struct ddfs_icache_shard *s, struct ddfs_i
 	return ip;
 }
 
-void ddfs_inode_put(struct ddfs_inode *ip)
+/* The object goes and the number may be used again, at once for who scans the table. */
+static void put_dead(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
 {
 	struct ddfs_fs *fs = ip->fs;
-	struct ddfs_icache_shard *s = shard_of(fs, ip->ino);
+	bool last;
+
+	pthread_mutex_lock(&fs->itable.lock);
+	pthread_mutex_lock(&s->lock);
+	last = !--ip->refs;
+	if (last)
+		shard_remove(s, ip);
+	pthread_mutex_unlock(&s->lock);
+	if (last)
+		ddfs_itable_put_locked(fs, ip->ino);
+	pthread_mutex_unlock(&fs->itable.lock);
+	if (last)
+		inode_delete(ip);
+}
+
+void ddfs_inode_put(struct ddfs_inode *ip)
+{
+	struct ddfs_icache_shard *s = shard_of(ip->fs, ip->ino);
 	struct ddfs_inode *gone = NULL;
 
 	pthread_mutex_lock(&s->lock);
+	/* Who set it had a reference, and has put it if this is the last. */
+	if (ip->dead) {
+		pthread_mutex_unlock(&s->lock);
+		put_dead(s, ip);
+		return;
+	}
 	if (!--ip->refs)
 		gone = became_idle(s, ip);
 	pthread_mutex_unlock(&s->lock);
-	if (!gone)
-		return;
-	/* Only now may the number be used again: no object has it. */
-	if (gone->dead)
-		ddfs_itable_put(fs, gone->ino);
-	inode_delete(gone);
+	if (gone)
+		inode_delete(gone);
 }
 
 int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, bool dax,

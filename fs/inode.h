@@ -76,6 +76,8 @@ int ddfs_inode_get_ino(struct ddfs_fs *fs, uint32_t ino, struct ddfs_inode **out
 void ddfs_inode_hold(struct ddfs_inode *ip);
 /* Whether number ino has an object, live or dead. */
 bool ddfs_icache_has(struct ddfs_fs *fs, uint32_t ino);
+/* The least number whose inode is gone from media but not from memory, if that is below. */
+uint32_t ddfs_icache_lowest_dead(struct ddfs_fs *fs, uint32_t otherwise);
 
 /* For an inode that a transaction is about to make: in memory, held, locked exclusive. */
 int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, bool dax,

@@ -39,8 +39,17 @@ static bool before(struct timespec a, struct timespec b)
 	return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;
 }
 
+/* Seconds of a clock that nobody sets. */
+static time_t uptime(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
 /* Put ip on the list of those to write, with a reference. */
-static void dirty_add(struct ddfs_inode *ip, time_t now)
+static void dirty_add(struct ddfs_inode *ip)
 {
 	struct ddfs_fs *fs = ip->fs;
 
@@ -51,7 +60,7 @@ static void dirty_add(struct ddfs_inode *ip, time_t now)
 	pthread_mutex_lock(&fs->dirty_lock);
 	if (!ip->on_dirty) {
 		ip->on_dirty = true;
-		ip->dirty_since = now;
+		ip->dirty_since = uptime();
 		ip->dirty_next = NULL;
 		if (fs->dirty_tail)
 			fs->dirty_tail->dirty_next = ip;
@@ -88,7 +97,7 @@ void ddfs_inode_accessed(struct ddfs_inode *ip)
 	ip->atime = now;
 	ip->lazy |= DDFS_LAZY_ATIME;
 	pthread_mutex_unlock(&ip->tlock);
-	dirty_add(ip, now.tv_sec);
+	dirty_add(ip);
 }
 
 void ddfs_inode_modified(struct ddfs_inode *ip)
@@ -99,7 +108,7 @@ void ddfs_inode_modified(struct ddfs_inode *ip)
 	ip->mtime = ip->ctime = now;
 	ip->lazy |= DDFS_LAZY_MTIME;
 	pthread_mutex_unlock(&ip->tlock);
-	dirty_add(ip, now.tv_sec);
+	dirty_add(ip);
 }
 
 void ddfs_inode_keep_times(struct ddfs_inode *ip, unsigned int lazy)
@@ -149,7 +158,7 @@ static struct ddfs_inode *dirty_pop(struct ddfs_fs *fs, time_t before_sec)
 
 int ddfs_dirty_write(struct ddfs_fs *fs, time_t age)
 {
-	time_t limit = ddfs_now().tv_sec - age;
+	time_t limit = uptime() - age;
 	struct ddfs_inode *ip;
 	int err = 0;
 

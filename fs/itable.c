@@ -244,15 +244,18 @@ void ddfs_itable_drop(struct ddfs_fs *fs)
 	atomic_fetch_sub(&fs->itable.nr_used, 1);
 }
 
+void ddfs_itable_put_locked(struct ddfs_fs *fs, uint32_t ino)
+{
+	/* Above scanned it will be found; without memory it waits for the next mount. */
+	if (ino < fs->itable.scanned)
+		push_free(&fs->itable, ino);
+}
+
 void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino)
 {
-	struct ddfs_itable *t = &fs->itable;
-
-	pthread_mutex_lock(&t->lock);
-	/* Above scanned it will be found; without memory it waits for the next mount. */
-	if (ino < t->scanned)
-		push_free(t, ino);
-	pthread_mutex_unlock(&t->lock);
+	pthread_mutex_lock(&fs->itable.lock);
+	ddfs_itable_put_locked(fs, ino);
+	pthread_mutex_unlock(&fs->itable.lock);
 }
 
 /* ---- giving back ---------------------------------------------------------------------------- */
@@ -267,7 +270,9 @@ static bool block_is_free(struct ddfs_fs *fs, uint32_t block, uint32_t *gen)
 	for (unsigned int i = 0; i < DDFS_INODES_PER_BLOCK; i++, off += DDFS_INODE_BYTES) {
 		const struct ddfs_inode_disk *di = (const void *)(fs->base + off);
 
-		if (!slot_is_free(fs, off))
+		/* While it has an object, the lane that freed it may not be empty yet. */
+		if (!slot_is_free(fs, off) ||
+			ddfs_icache_has(fs, block * DDFS_INODES_PER_BLOCK + i))
 			return false;
 		if (ddfs_le32(di->gen) > *gen)
 			*gen = ddfs_le32(di->gen);
@@ -370,5 +375,6 @@ uint32_t ddfs_itable_first_free(struct ddfs_fs *fs)
 	for (uint32_t i = 0; i < t->nr_free; i++)
 		if (t->free_ino[i] < first)
 			first = t->free_ino[i];
-	return first;
+	/* Free on media, but not in free_ino yet. */
+	return ddfs_icache_lowest_dead(fs, first);
 }

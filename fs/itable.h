@@ -44,6 +44,9 @@ void ddfs_itable_settle(struct ddfs_fs *fs, bool used);
 void ddfs_itable_drop(struct ddfs_fs *fs);
 /* Its number may be used again: no object in memory has it. */
 void ddfs_itable_put(struct ddfs_fs *fs, uint32_t ino);
+/* With itable.lock held, since before the object went: whoever looks for free slots finds either
+ * the object or the number here. */
+void ddfs_itable_put_locked(struct ddfs_fs *fs, uint32_t ino);
 
 /* Give back blocks at the end that hold no inode, if there are many. Hold no lock. */
 int ddfs_itable_shrink(struct ddfs_fs *fs);

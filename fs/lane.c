@@ -80,7 +80,12 @@ int ddfs_lane_publish(struct ddfs_fs *fs, unsigned int lane, uint8_t *image, uin
 {
 	struct ddfs_lane_header *h = (struct ddfs_lane_header *)image;
 	uint64_t off = lane_off(fs, lane);
+	/* New blocks and data were stored outright. They are durable before the lane can be: its
+	 * checksum says nothing of them. */
+	int err = fs->media->ops->drain(fs->media);
 
+	if (err)
+		return err;
 	*h = (struct ddfs_lane_header){
 		.nr_bytes = ddfs_to32(nr_bytes),
 		.nr_records = ddfs_to32(nr_records),
@@ -89,8 +94,15 @@ int ddfs_lane_publish(struct ddfs_fs *fs, unsigned int lane, uint8_t *image, uin
 	};
 	ddfs_csum_seal(fs->csum_seed, off, image, sizeof(*h) + nr_bytes);
 	fs->media->ops->copy(fs->media, off, image, sizeof(*h) + nr_bytes);
-	/* Publish point: the new blocks stored before are durable with the lane that names them;
-	 * from here on a crash replays the transaction. */
+	/* Publish point: from here on a crash replays the transaction. */
+	return fs->media->ops->drain(fs->media);
+}
+
+/* All of the header: were its checksum left, the next commit's state alone, the rest of it lost,
+ * would bring this one back. */
+static int lane_clear(struct ddfs_fs *fs, unsigned int lane)
+{
+	fs->media->ops->set(fs->media, lane_off(fs, lane), 0, sizeof(struct ddfs_lane_header));
 	return fs->media->ops->drain(fs->media);
 }
 
@@ -111,8 +123,6 @@ static void lane_store_records(struct ddfs_fs *fs, const uint8_t *image)
 
 int ddfs_lane_apply(struct ddfs_fs *fs, unsigned int lane, const uint8_t *image)
 {
-	struct le64 empty = ddfs_to64(DDFS_LANE_EMPTY);
-	uint64_t state = lane_off(fs, lane) + offsetof(struct ddfs_lane_header, state);
 	int err;
 
 	lane_store_records(fs, image);
@@ -120,10 +130,9 @@ int ddfs_lane_apply(struct ddfs_fs *fs, unsigned int lane, const uint8_t *image)
 	err = fs->media->ops->drain(fs->media);
 	if (err)
 		return err;
-	fs->media->ops->copy(fs->media, state, &empty, sizeof(empty));
 	/* Empty before the locks go: another lane may then change the same bytes, and replaying
 	 * this one would undo that. */
-	return fs->media->ops->drain(fs->media);
+	return lane_clear(fs, lane);
 }
 
 /* The records of a lane come from media: check each before the first is stored. */
@@ -154,7 +163,6 @@ static int lane_recover(struct ddfs_fs *fs, unsigned int lane, bool dry_run, uin
 	const struct ddfs_lane_header *h = (const void *)(fs->base + off);
 	uint32_t nr_bytes = ddfs_le32(h->nr_bytes);
 	uint64_t state = ddfs_le64(h->state);
-	struct le64 empty = ddfs_to64(DDFS_LANE_EMPTY);
 
 	if (state == DDFS_LANE_EMPTY)
 		return 0;
@@ -173,9 +181,7 @@ static int lane_recover(struct ddfs_fs *fs, unsigned int lane, bool dry_run, uin
 	/* A commit that a crash cut short never happened. */
 	if (dry_run)
 		return 0;
-	fs->media->ops->copy(
-		fs->media, off + offsetof(struct ddfs_lane_header, state), &empty, sizeof(empty));
-	return fs->media->ops->drain(fs->media);
+	return lane_clear(fs, lane);
 }
 
 int ddfs_lanes_recover(struct ddfs_fs *fs, bool dry_run, uint32_t *nr_replayed)

@@ -34,8 +34,8 @@ struct ddfs_media_ops {
 	/* Start the range, which somebody else may have stored to, towards the domain. */
 	void (*flush)(struct ddfs_media *m, uint64_t off, size_t len);
 
-	/* A fence: everything this thread copied, set or flushed is in the domain on return.
-	 * -EIO if the platform reported that it is not. */
+	/* A fence: everything this thread copied, set or flushed is in the domain on return; with
+	 * nothing to wait for it need not be one. -EIO if the platform reported that it is not. */
 	int (*drain)(struct ddfs_media *m);
 
 	/* Push the platform's own buffers to media as well, for everything drained by anybody

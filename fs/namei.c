@@ -17,6 +17,9 @@ static uint32_t flags_of(const struct ddfs_inode *ip)
 
 int ddfs_may_add(const struct ddfs_inode *dir)
 {
+	/* Removed, but still open. */
+	if (!ddfs_le32(ddfs_inode_view(dir, NULL)->nlink))
+		return -ENOENT;
 	return flags_of(dir) & DDFS_FLAG_IMMUTABLE ? -EPERM : 0;
 }
 

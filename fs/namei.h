@@ -10,7 +10,7 @@
 #include "fs/op.h"
 
 /* The flags of a directory (or of what is in it) forbid: new names where it is immutable, other
- * changes where it is append-only too. 0 or -EPERM. */
+ * changes where it is append-only too. 0 or -EPERM; -ENOENT: the directory itself was removed. */
 int ddfs_may_add(const struct ddfs_inode *dir);
 int ddfs_may_remove(const struct ddfs_inode *dir, const struct ddfs_inode *child);
 

@@ -41,12 +41,13 @@ static bool extents_valid(const struct ddfs_fs *fs, const struct ddfs_node *n, u
 		uint64_t lblk = ddfs_le32(e[i].lblk), len = ddfs_le32(e[i].len);
 		uint64_t start = ddfs_le64(e[i].start) & ~DDFS_EXTENT_UNWRITTEN;
 
-		if (lblk < next || !len || lblk + len > UINT64_C(1) << 32 ||
+		if (lblk < next || !len || lblk + len > UINT32_MAX ||
 			!ddfs_blocks_valid(fs, start, len))
 			return false;
 		next = lblk + len;
 	}
-	return true;
+	/* An emptied leaf does not stay in a tree. */
+	return nr > 0;
 }
 
 static bool refs_valid(const struct ddfs_fs *fs, const struct ddfs_node *n, unsigned int nr)
@@ -101,7 +102,7 @@ static bool value_valid(const struct ddfs_fs *fs, const struct ddfs_node *n, uns
 	const struct ddfs_value_head *v = (const void *)n->payload;
 	uint64_t next = ddfs_le64(v->next);
 
-	return nr <= DDFS_VALUE_BYTES && (!next || ddfs_blocks_valid(fs, next, 1));
+	return nr && nr <= DDFS_VALUE_BYTES && (!next || ddfs_blocks_valid(fs, next, 1));
 }
 
 static bool content_valid(const struct ddfs_fs *fs, const struct ddfs_node *n)
@@ -132,6 +133,8 @@ int ddfs_node_get(struct ddfs_fs *fs, const struct ddfs_tx *tx, uint64_t blk, ui
 	uint64_t off = ddfs_block_off(blk);
 	const struct ddfs_node *n;
 
+	if (tx && tx->error)
+		return tx->error;
 	if (!ddfs_blocks_valid(fs, blk, 1))
 		return ddfs_corrupt(fs, "block %llu is referred to as a node and is none",
 			(unsigned long long)blk);

@@ -67,7 +67,7 @@ static int get_end(struct ddfs_op *op, struct end *e)
 	return 0;
 }
 
-/* Both directories: the one above first, else by number. */
+/* Both directories (with rename_lock if they are two): the one above first, else by number. */
 static int lock_dirs(struct ddfs_op *op, struct ddfs_inode *a, struct ddfs_inode *b)
 {
 	bool below;
@@ -77,7 +77,6 @@ static int lock_dirs(struct ddfs_op *op, struct ddfs_inode *a, struct ddfs_inode
 		ddfs_op_lock(op, a, true);
 		return 0;
 	}
-	ddfs_op_lock_rename(op);
 	err = is_below(a, b, &below);
 	if (err)
 		return err;
@@ -107,10 +106,14 @@ static void lock_ends(struct ddfs_op *op, const struct end *from, const struct e
 		a = NULL;
 	if (b && (b == from->dir || b == to->dir))
 		b = NULL;
-	if (a && b)
+	if (a && b && from->is_dir != to->is_dir) {
+		ddfs_op_lock(op, from->is_dir ? a : b, true);
+		ddfs_op_lock(op, from->is_dir ? b : a, true);
+	} else if (a && b) {
 		ddfs_op_lock_two(op, a, b);
-	else if (a || b)
+	} else if (a || b) {
 		ddfs_op_lock(op, a ? a : b, true);
+	}
 }
 
 static int check_move(const struct end *from, const struct end *to, unsigned int flags)
@@ -142,7 +145,7 @@ static int check(const struct end *from, const struct end *to, unsigned int flag
 	err = ddfs_may_remove(from->dir, from->ip);
 	if (!err)
 		err = to->ip ? ddfs_may_remove(to->dir, to->ip) : ddfs_may_add(to->dir);
-	if (err || flags & RENAME_EXCHANGE || !to->ip)
+	if (err || flags & RENAME_EXCHANGE || !to->ip || from->ip == to->ip)
 		return err;
 	if (from->is_dir && !to->is_dir)
 		return -ENOTDIR;
@@ -216,6 +219,8 @@ static int rename_locked(struct ddfs_op *op, struct end *from, struct end *to, u
 		err = get_end(op, to);
 	if (!err)
 		err = from->ip ? 0 : -ENOENT;
+	if (!err && !op->renaming && from->is_dir && to->is_dir)
+		err = -EAGAIN;
 	/* Before more is locked: a directory must not be locked behind what lies below it. */
 	if (!err)
 		err = check_move(from, to, flags);
@@ -242,10 +247,8 @@ static int rename_locked(struct ddfs_op *op, struct end *from, struct end *to, u
 int ddfs_rename(struct ddfs_inode *odir, const char *oname, size_t olen, struct ddfs_inode *ndir,
 	const char *nname, size_t nlen, unsigned int flags)
 {
-	struct end from = { .dir = odir, .name = oname, .len = olen };
-	struct end to = { .dir = ndir, .name = nname, .len = nlen };
 	struct ddfs_fate fate = { 0 };
-	struct ddfs_op op;
+	bool alone = odir != ndir;
 	int err = ddfs_name_check(oname, olen);
 
 	if (!err)
@@ -255,11 +258,21 @@ int ddfs_rename(struct ddfs_inode *odir, const char *oname, size_t olen, struct 
 		err = -EINVAL;
 	if (err)
 		return err;
-	ddfs_op_begin(&op, odir->fs);
-	err = lock_dirs(&op, odir, ndir);
-	if (!err)
-		err = rename_locked(&op, &from, &to, flags, &fate);
-	ddfs_op_end(&op, err);
+	/* Directories that are not in each other are locked by number, which is no order beside that
+	 * of parent before child unless one thread at a time does it. */
+	do {
+		struct end from = { .dir = odir, .name = oname, .len = olen };
+		struct end to = { .dir = ndir, .name = nname, .len = nlen };
+		struct ddfs_op op;
+
+		ddfs_op_begin(&op, odir->fs);
+		if (alone)
+			ddfs_op_lock_rename(&op);
+		err = lock_dirs(&op, odir, ndir);
+		if (!err)
+			err = rename_locked(&op, &from, &to, flags, &fate);
+		ddfs_op_end(&op, err);
+	} while (err == -EAGAIN && !alone && (alone = true));
 	ddfs_link_reap(&fate);
 	return err;
 }

@@ -18,7 +18,7 @@ static struct ddfs_tx *tx_new(struct ddfs_fs *fs, unsigned int lane)
 		return NULL;
 	tx->fs = fs;
 	tx->lane = lane;
-	tx->arena = aligned_alloc(64, DDFS_TX_ARENA);
+	tx->arena = aligned_alloc(64, DDFS_TX_ARENA + DDFS_TX_SPILL);
 	tx->image = aligned_alloc(64, DDFS_LANE_BYTES);
 	if (tx->arena && tx->image)
 		return tx;
@@ -49,6 +49,7 @@ struct ddfs_tx *ddfs_tx_begin(struct ddfs_fs *fs)
 		fs->lanes.tx[lane] = tx;
 	}
 	tx->error = 0;
+	tx->closing = false;
 	tx->nr_shadows = 0;
 	tx->nr_allocs = 0;
 	tx->nr_frees = 0;
@@ -69,13 +70,13 @@ static struct ddfs_shadow *shadow_find(const struct ddfs_tx *tx, uint64_t off)
 static void *shadow_add(struct ddfs_tx *tx, uint64_t off, uint32_t len, bool fresh)
 {
 	struct ddfs_shadow *s;
-	/* One that does not fit is laid over the first: it only has to be harmless, since
-	 * the transaction can no longer commit. */
 	size_t at = tx->arena_used;
 
 	if (tx->nr_shadows == DDFS_TX_SHADOWS || at + len > DDFS_TX_ARENA) {
 		tx->error = -E2BIG;
-		return tx->arena;
+		/* All that do not fit lie there, one over the other, with room for what comes of
+		 * that: the transaction can no longer commit, and follows no tree any more. */
+		return tx->arena + DDFS_TX_ARENA;
 	}
 	s = &tx->shadows[tx->nr_shadows++];
 	*s = (struct ddfs_shadow){ .off = off, .len = len, .fresh = fresh, .buf = tx->arena + at };
@@ -262,6 +263,9 @@ int ddfs_tx_commit(struct ddfs_tx *tx)
 {
 	int err = tx->error;
 
+	/* Who makes the filesystem read-only waits for the lanes that are taken by now. */
+	if (!err && !tx->closing)
+		err = ddfs_fs_writable(tx->fs);
 	if (!err)
 		err = ddfs_alloc_prepare(tx);
 	if (!err)

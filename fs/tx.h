@@ -28,6 +28,7 @@
 #define DDFS_TX_SHADOWS 192
 #define DDFS_TX_RANGES	640
 #define DDFS_TX_ARENA	(256u << 10)
+#define DDFS_TX_SPILL	(16u << 10)
 #define DDFS_TX_INODES	8
 #define DDFS_TX_GROUPS	128
 
@@ -45,6 +46,7 @@ struct ddfs_tx {
 	struct ddfs_fs *fs;
 	unsigned int lane;
 	int error; /* sticky; commit gives it */
+	bool closing; /* commits on a filesystem that is read-only already */
 	unsigned int nr_shadows, nr_allocs, nr_frees, nr_inodes, nr_groups;
 	size_t arena_used;
 	struct ddfs_shadow shadows[DDFS_TX_SHADOWS];

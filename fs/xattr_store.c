@@ -37,6 +37,10 @@ int ddfs_xname_parse(const char *name, struct ddfs_xname *out)
 			continue;
 		if (!name[n])
 			return -EINVAL;
+		/* ACLs are all that there is of these. */
+		if (i == DDFS_XATTR_SYSTEM && strcmp(name, DDFS_ACL_ACCESS) != 0 &&
+			strcmp(name, DDFS_ACL_DEFAULT) != 0)
+			return -EOPNOTSUPP;
 		out->s[0] = (char)i;
 		out->len = 1 + strlen(name + n);
 		memcpy(out->s + 1, name + n, out->len - 1);

@@ -31,6 +31,32 @@ static void count(atomic_ullong *counter, uint64_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+/*
+ * The media that this thread has stored to since its last fence there; `several` if that is more
+ * than one. A thread drains its own stores only, so a fence with nothing before it is none, and
+ * callers need not know whether they stored. The one thing here that is not in struct ddfs_door:
+ * it belongs to the thread, and nothing has to be undone when a thread ends.
+ */
+static const struct ddfs_media several;
+static _Thread_local const struct ddfs_media *undrained;
+
+static void note_store(const struct ddfs_media *m)
+{
+	if (undrained != m)
+		undrained = undrained ? &several : m;
+}
+
+/* Whether there is anything for a fence to wait for; the caller then makes it. */
+static bool take_stores(const struct ddfs_media *m)
+{
+	if (undrained == &several)
+		return true;
+	if (undrained != m)
+		return false;
+	undrained = NULL;
+	return true;
+}
+
 static uint64_t nr_lines(uint64_t off, size_t len)
 {
 	return len ? (off + len - 1) / LINE_BYTES - off / LINE_BYTES + 1 : 0;
@@ -42,6 +68,7 @@ static void copy_flushed(struct ddfs_media *m, uint64_t off, const void *src, si
 {
 	struct ddfs_door *door = door_of(m);
 
+	note_store(m);
 	door->memcpy_fn(door->writable + off, src, len, PMEM2_F_MEM_NODRAIN);
 	count(&m->stats.bytes_stored, len);
 	count(&m->stats.lines_flushed, nr_lines(off, len));
@@ -51,6 +78,7 @@ static void set_flushed(struct ddfs_media *m, uint64_t off, int c, size_t len)
 {
 	struct ddfs_door *door = door_of(m);
 
+	note_store(m);
 	door->memset_fn(door->writable + off, c, len, PMEM2_F_MEM_NODRAIN);
 	count(&m->stats.bytes_stored, len);
 	count(&m->stats.lines_flushed, nr_lines(off, len));
@@ -60,6 +88,7 @@ static void flush_flushed(struct ddfs_media *m, uint64_t off, size_t len)
 {
 	struct ddfs_door *door = door_of(m);
 
+	note_store(m);
 	door->flush_fn(door->writable + off, len);
 	count(&m->stats.lines_flushed, nr_lines(off, len));
 }
@@ -76,6 +105,7 @@ static void copy_elided(struct ddfs_media *m, uint64_t off, const void *src, siz
 {
 	struct ddfs_door *door = door_of(m);
 
+	note_store(m);
 	if (len < SMALL_BYTES)
 		memcpy(door->writable + off, src, len);
 	else
@@ -88,6 +118,7 @@ static void set_elided(struct ddfs_media *m, uint64_t off, int c, size_t len)
 {
 	struct ddfs_door *door = door_of(m);
 
+	note_store(m);
 	if (len < SMALL_BYTES)
 		memset(door->writable + off, c, len);
 	else
@@ -98,6 +129,7 @@ static void set_elided(struct ddfs_media *m, uint64_t off, int c, size_t len)
 
 static void flush_elided(struct ddfs_media *m, uint64_t off, size_t len)
 {
+	note_store(m);
 	count(&m->stats.lines_elided, nr_lines(off, len));
 }
 
@@ -105,6 +137,8 @@ static void flush_elided(struct ddfs_media *m, uint64_t off, size_t len)
 
 static int drain_fence(struct ddfs_media *m)
 {
+	if (!take_stores(m))
+		return 0;
 	door_of(m)->drain_fn();
 	count(&m->stats.fences, 1);
 	return 0;
@@ -123,6 +157,8 @@ static int drain_page(struct ddfs_media *m)
 {
 	struct ddfs_door *door = door_of(m);
 
+	if (!take_stores(m))
+		return 0;
 	door->drain_fn();
 	count(&m->stats.fences, 1);
 	return ddfs_turn_take(&door->syncs, sync_file, door);
