@@ -42,8 +42,9 @@ struct ddfs_fs {
 	const uint8_t *base; /* media->base */
 	struct ddfs_fs_options opt;
 	atomic_bool readonly;
-	bool mounted;	  /* ddfs_fs_open is done */
-	bool kernel_refs; /* as opt.kernel_refs, once recovery is done */
+	bool mounted;	    /* ddfs_fs_open is done */
+	atomic_bool failed; /* only recovery may write now; never cleared */
+	bool kernel_refs;   /* as opt.kernel_refs, once recovery is done */
 	uint32_t csum_seed;
 	uint64_t hash_seed;
 	uint64_t nr_blocks;

@@ -229,8 +229,7 @@ bool ddfs_extent_inline_valid(const struct ddfs_fs *fs, const struct ddfs_inode_
 	for (unsigned int i = 0; i < ddfs_le16(di->nr_extents); i++) {
 		const struct ddfs_extent *e = &di->body.extent[i];
 
-		if (ddfs_le32(e->lblk) < next || !ddfs_le32(e->len) ||
-			entry_end(e) > UINT32_MAX ||
+		if (ddfs_le32(e->lblk) < next || !ddfs_le32(e->len) || entry_end(e) > UINT32_MAX ||
 			!ddfs_blocks_valid(fs, entry_start(e), ddfs_le32(e->len)))
 			return false;
 		next = entry_end(e);

@@ -14,7 +14,7 @@
 #define STEP_BLOCKS (64u * DDFS_CHUNK_BLOCKS)
 #define STEP_RUNS   24u
 /* Bytes of shadows after which a step ends: each run may move all entries of another leaf. */
-#define STEP_ARENA  (24u << 10)
+#define STEP_ARENA (24u << 10)
 
 /* What is asked for, in bytes and in the blocks that lie wholly inside. */
 struct request {
@@ -101,8 +101,8 @@ static int map_step(struct ddfs_op *op, struct ddfs_inode *ip, const struct ddfs
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);
-	for (unsigned int n = 0; n < STEP_RUNS && i < runs->nr && budget &&
-				 op->tx->arena_used < STEP_ARENA && !err;
+	for (unsigned int n = 0;
+		n < STEP_RUNS && i < runs->nr && budget && op->tx->arena_used < STEP_ARENA && !err;
 		n++) {
 		const struct ddfs_extent *e = &runs->e[i];
 		uint32_t left = ddfs_le32(e->len) - d, len = left < budget ? left : budget;

@@ -38,7 +38,7 @@ uint64_t ddfs_file_unit(const struct ddfs_inode *ip);
 /* The first block that a file of size bytes gives up. A DAX file keeps its last unit whole. */
 uint32_t ddfs_file_first_freed(const struct ddfs_inode *ip, uint64_t size);
 
-/* Where a block at lblk had best be: behind that of lblk - 1. 0: anywhere. */
+/* Where a block at lblk had best be: behind the extent before it. 0: anywhere. */
 uint64_t ddfs_file_goal(const struct ddfs_inode *ip, uint32_t lblk);
 
 /* Change the size of a file locked exclusive by op, and with it what change says. */

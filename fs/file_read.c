@@ -73,14 +73,21 @@ int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv)
 
 void ddfs_release(struct ddfs_inode *ip)
 {
-	bool unlinked;
+	const struct ddfs_inode_disk *di;
+	bool unlinked = false;
 
 	if (atomic_fetch_sub(&ip->opens, 1) > 1)
 		return;
 	/* Under the lock: who is removing the last name just now may have seen it open, and leaves
 	 * the rest to this. */
-	pthread_rwlock_rdlock(&ip->lock);
-	unlinked = !ip->dead && !ddfs_le32(ddfs_inode_view(ip, NULL)->nlink);
+	pthread_rwlock_wrlock(&ip->lock);
+	if (!ip->dead) {
+		di = ddfs_inode_view(ip, NULL);
+		unlinked = !ddfs_le32(di->nlink);
+		/* A DAX attribute that changed meanwhile takes effect with the next open. */
+		if (!atomic_load(&ip->opens))
+			ip->dax = ddfs_inode_wants_dax(ip->fs, di);
+	}
 	pthread_rwlock_unlock(&ip->lock);
 	if (unlinked)
 		ddfs_orphan_reap(ip);

@@ -166,12 +166,15 @@ static int write_unwritten(struct writer *w, const struct ddfs_map *m)
 
 uint64_t ddfs_file_goal(const struct ddfs_inode *ip, uint32_t lblk)
 {
-	struct ddfs_map m;
+	const struct ddfs_extent *e;
+	struct ddfs_extent_path p;
 
-	if (!lblk || ddfs_extent_lookup(ip->fs, NULL, ddfs_inode_view(ip, NULL), lblk - 1, &m) ||
-		m.kind == DDFS_MAP_HOLE)
+	if (ddfs_extent_find(ip->fs, NULL, ddfs_inode_view(ip, NULL), lblk, &p) || !p.nr)
 		return 0;
-	return m.pblk + 1;
+	e = p.entry + p.idx[p.depth ? p.depth - 1 : 0];
+	if (ddfs_le32(e->lblk) > lblk)
+		return 0;
+	return (ddfs_le64(e->start) & ~DDFS_EXTENT_UNWRITTEN) + ddfs_le32(e->len);
 }
 
 /* Of a DAX file: what to allocate, in whole units, so that want blocks of the hole at m->lblk are

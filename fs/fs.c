@@ -46,7 +46,10 @@ int ddfs_corrupt(struct ddfs_fs *fs, const char *fmt, ...)
 		ddfs_log(fs, LOG_CRIT, "errors=abort: ending");
 		abort();
 	}
-	if (fs->opt.errors == DDFS_ERRORS_REMOUNT_RO && !atomic_exchange(&fs->readonly, true))
+	if (fs->opt.errors != DDFS_ERRORS_REMOUNT_RO)
+		return -EUCLEAN;
+	atomic_store(&fs->failed, true);
+	if (!atomic_exchange(&fs->readonly, true))
 		ddfs_log(fs, LOG_CRIT, "errors=remount-ro: read-only from now on");
 	return -EUCLEAN;
 }
@@ -302,7 +305,14 @@ static int to_writable(struct ddfs_fs *fs)
 		ddfs_log(fs, LOG_ERR, "the device is read-only: it can't be remounted writable");
 		return -EROFS;
 	}
-	err = ddfs_super_mark_mounted(fs);
+	if (atomic_load(&fs->failed)) {
+		ddfs_log(fs, LOG_ERR,
+			"read-only because of an earlier error: unmount and mount again");
+		return -EROFS;
+	}
+	err = ddfs_super_check_writable(fs);
+	if (!err)
+		err = ddfs_super_mark_mounted(fs);
 	if (!err)
 		atomic_store(&fs->readonly, false);
 	return err;

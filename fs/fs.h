@@ -149,7 +149,7 @@ void ddfs_forget(struct ddfs_fs *fs, ddfs_id id);
 
 void ddfs_getattr(struct ddfs_inode *ip, struct ddfs_attr *out);
 
-/* Whether opens of the inode bypass the page cache; fixed from when it was brought in. */
+/* Whether opens of the inode bypass the page cache; fixed while it is open. */
 bool ddfs_inode_is_dax(struct ddfs_inode *ip);
 ddfs_id ddfs_inode_id(const struct ddfs_inode *ip);
 struct ddfs_fs *ddfs_inode_fs(const struct ddfs_inode *ip);

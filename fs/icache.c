@@ -133,7 +133,7 @@ static void take_ref(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
 		idle_remove(s, ip);
 }
 
-static bool wants_dax(const struct ddfs_fs *fs, const struct ddfs_inode_disk *di)
+bool ddfs_inode_wants_dax(const struct ddfs_fs *fs, const struct ddfs_inode_disk *di)
 {
 	if ((ddfs_le16(di->mode) & S_IFMT) != S_IFREG || fs->opt.dax == DDFS_DAX_NEVER)
 		return false;
@@ -159,7 +159,7 @@ static int bring_in(
 	if (err)
 		return err;
 	di = (const void *)(fs->base + off);
-	ip = inode_alloc(fs, ino, ddfs_le32(di->gen), off, wants_dax(fs, di));
+	ip = inode_alloc(fs, ino, ddfs_le32(di->gen), off, ddfs_inode_wants_dax(fs, di));
 	if (!ip)
 		return -ENOMEM;
 	shard_insert(s, ip);

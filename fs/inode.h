@@ -27,7 +27,7 @@ struct ddfs_inode {
 	uint32_t ino;
 	uint32_t gen;
 	uint64_t off;	  /* of the slot, bytes */
-	bool dax;	  /* fixed while in memory */
+	bool dax;	  /* fixed while open; changed with lock held exclusive */
 	atomic_bool dead; /* gone from media; set under lock, never cleared */
 	bool forgotten;	  /* dead, and the kernel's reference is gone; protected by shard lock */
 	atomic_uint opens;
@@ -92,6 +92,9 @@ const struct ddfs_inode_disk *ddfs_inode_view(
 	const struct ddfs_inode *ip, const struct ddfs_tx *tx);
 /* The inode's shadow, with its lazy times; its lock is held exclusive. */
 struct ddfs_inode_disk *ddfs_inode_edit(struct ddfs_tx *tx, struct ddfs_inode *ip);
+
+/* Whether the mount's dax= and the inode's attribute make it a DAX inode. */
+bool ddfs_inode_wants_dax(const struct ddfs_fs *fs, const struct ddfs_inode_disk *di);
 
 /* Check a slot that is in use. -EUCLEAN, -ESTALE if it is free. */
 int ddfs_inode_check(struct ddfs_fs *fs, uint32_t ino, uint64_t off);

@@ -23,6 +23,22 @@ uint64_t ddfs_itable_backup_off(const struct ddfs_fs *fs)
 	return ddfs_block_off(fs->end_block);
 }
 
+/* Put the second copy of the table's inode in place of the first, which is damaged. */
+static int use_backup(struct ddfs_fs *fs)
+{
+	uint64_t off = ddfs_itable_backup_off(fs);
+	struct ddfs_inode_disk di;
+
+	memcpy(&di, fs->base + off, sizeof(di));
+	if (fs->media->readonly || !ddfs_csum_holds(fs->csum_seed, off, &di, sizeof(di)))
+		return -EUCLEAN;
+	ddfs_log(fs, LOG_WARNING,
+		"the inode table's inode fails its checksum: using its second copy");
+	ddfs_csum_seal(fs->csum_seed, DDFS_ROOT_BLOCK_OFF, &di, sizeof(di));
+	fs->media->ops->copy(fs->media, DDFS_ROOT_BLOCK_OFF, &di, sizeof(di));
+	return fs->media->ops->drain(fs->media);
+}
+
 int ddfs_itable_init(struct ddfs_fs *fs)
 {
 	struct ddfs_itable *t = &fs->itable;
@@ -31,7 +47,7 @@ int ddfs_itable_init(struct ddfs_fs *fs)
 
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_rwlock_init(&t->map_lock, NULL);
-	if (!ddfs_csum_holds(fs->csum_seed, DDFS_ROOT_BLOCK_OFF, di, sizeof(*di)))
+	if (!ddfs_csum_holds(fs->csum_seed, DDFS_ROOT_BLOCK_OFF, di, sizeof(*di)) && use_backup(fs))
 		return ddfs_corrupt(fs, "the inode table's inode fails its checksum");
 	if (ddfs_le16(di->magic) != DDFS_INODE_MAGIC || slots <= DDFS_INO_FIRST ||
 		slots > UINT32_MAX || !ddfs_extent_inline_valid(fs, di))

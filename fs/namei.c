@@ -43,6 +43,10 @@ static int get_child(struct ddfs_inode *dir, const char *name, size_t len, struc
 
 	if (err)
 		return err;
+	/* Also since it would be locked twice. */
+	if (ino < DDFS_INO_FIRST || ino == dir->ino)
+		return ddfs_corrupt(dir->fs,
+			"directory %u: an entry leads to inode %u, which can't be", dir->ino, ino);
 	err = ddfs_inode_get_ino(dir->fs, ino, out);
 	if (err == -ESTALE)
 		return ddfs_corrupt(dir->fs,
@@ -157,6 +161,8 @@ int ddfs_link_drop(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode_
 {
 	bool orphan = ddfs_link_drop_orphans(ip, links);
 
+	if (ddfs_le32(di->nlink) < (uint32_t)links)
+		return ddfs_corrupt(op->fs, "inode %u has more names than links", ip->ino);
 	ddfs_touch(di, false);
 	ddfs_links_add(di, -links);
 	if (ddfs_le32(di->nlink))

@@ -147,26 +147,32 @@ int ddfs_orphan_reap(struct ddfs_inode *ip)
 	return ddfs_op_end(&op, err);
 }
 
-/* Takes the first orphan's number. */
+struct first {
+	uint32_t ino;
+	uint64_t key;
+};
+
 static int first_orphan(void *arg, const struct ddfs_hrecord *r)
 {
+	struct first *first = arg;
 	struct ddfs_dirent_value v;
 
 	if (r->val_len != sizeof(v))
 		return -EUCLEAN;
 	memcpy(&v, r->value, sizeof(v));
-	*(uint32_t *)arg = ddfs_le32(v.ino);
+	*first = (struct first){ ddfs_le32(v.ino), r->key };
 	return 1;
 }
 
-static int next_orphan(struct ddfs_fs *fs, uint32_t *ino)
+/* The first behind key after. */
+static int next_orphan(struct ddfs_fs *fs, uint64_t after, struct first *first)
 {
 	struct ddfs_htree t;
 	int ret;
 
 	pthread_rwlock_rdlock(&fs->orphans->lock);
 	ddfs_dir_tree(ddfs_inode_view(fs->orphans, NULL), &t);
-	ret = ddfs_htree_walk(fs, NULL, &t, 0, first_orphan, ino);
+	ret = ddfs_htree_walk(fs, NULL, &t, after, first_orphan, first);
 	pthread_rwlock_unlock(&fs->orphans->lock);
 	return ret;
 }
@@ -187,15 +193,20 @@ static int recover_one(struct ddfs_fs *fs, uint32_t ino)
 
 int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr)
 {
-	uint32_t ino;
+	struct first first;
+	uint64_t after = 0;
 	int ret;
 
 	*nr = 0;
-	while ((ret = next_orphan(fs, &ino)) == 1) {
-		ret = recover_one(fs, ino);
-		if (ret)
+	while ((ret = next_orphan(fs, after, &first)) == 1) {
+		ret = recover_one(fs, first.ino);
+		/* A damaged one stays, with what it holds, and keeps nobody from the others. */
+		if (ret == -EUCLEAN)
+			after = first.key;
+		else if (ret)
 			return ret;
-		++*nr;
+		else
+			++*nr;
 	}
 	return ret;
 }

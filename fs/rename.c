@@ -54,6 +54,10 @@ static int get_end(struct ddfs_op *op, struct end *e)
 
 	if (err)
 		return err == -ENOENT && !e->dir->dead ? 0 : err;
+	if (ino < DDFS_INO_FIRST || ino == e->dir->ino)
+		return ddfs_corrupt(op->fs,
+			"directory %u: an entry leads to inode %u, which can't be", e->dir->ino,
+			ino);
 	err = ddfs_inode_get_ino(op->fs, ino, &e->ip);
 	if (err)
 		return err == -ESTALE
@@ -258,8 +262,8 @@ int ddfs_rename(struct ddfs_inode *odir, const char *oname, size_t olen, struct 
 		err = -EINVAL;
 	if (err)
 		return err;
-	/* Directories that are not in each other are locked by number, which is no order beside that
-	 * of parent before child unless one thread at a time does it. */
+	/* Directories that are not in each other are locked by number, which is no order beside
+	 * that of parent before child unless one thread at a time does it. */
 	do {
 		struct end from = { .dir = odir, .name = oname, .len = olen };
 		struct end to = { .dir = ndir, .name = nname, .len = nlen };

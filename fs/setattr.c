@@ -192,5 +192,9 @@ int ddfs_set_flags(struct ddfs_inode *ip, uint32_t flags)
 		return ddfs_op_end(&op, -EOPNOTSUPP);
 	di->flags = ddfs_to32((ddfs_le32(di->flags) & ~DDFS_FLAGS_SETTABLE) | flags);
 	ddfs_touch(di, false);
-	return ddfs_op_end(&op, ddfs_op_commit(&op));
+	err = ddfs_op_commit(&op);
+	/* While it is open it stays what it is: its last release looks again. */
+	if (!err && !atomic_load(&ip->opens))
+		ip->dax = ddfs_inode_wants_dax(ip->fs, ddfs_inode_view(ip, NULL));
+	return ddfs_op_end(&op, err);
 }

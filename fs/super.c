@@ -93,10 +93,20 @@ static int choose(struct ddfs_fs *fs)
 
 /* ---- checking it ---------------------------------------------------------------------------- */
 
+int ddfs_super_check_writable(struct ddfs_fs *fs)
+{
+	uint64_t ro = ddfs_le64(fs->super.feature_ro_compat) & ~DDFS_RO_COMPAT_KNOWN;
+
+	if (!ro)
+		return 0;
+	ddfs_log(fs, LOG_ERR, "unknown features %#llx: only a read-only mount is possible",
+		(unsigned long long)ro);
+	return -EOPNOTSUPP;
+}
+
 static int check_features(struct ddfs_fs *fs)
 {
 	uint64_t incompat = ddfs_le64(fs->super.feature_incompat) & ~DDFS_INCOMPAT_KNOWN;
-	uint64_t ro = ddfs_le64(fs->super.feature_ro_compat) & ~DDFS_RO_COMPAT_KNOWN;
 
 	if (ddfs_le32(fs->super.version) != DDFS_VERSION_MEDIA) {
 		ddfs_log(fs, LOG_ERR, "media format version %u; this program knows version %u",
@@ -110,17 +120,26 @@ static int check_features(struct ddfs_fs *fs)
 			(unsigned long long)incompat);
 		return -EOPNOTSUPP;
 	}
-	if (ro && !fs->opt.readonly && !fs->media->readonly) {
-		ddfs_log(fs, LOG_ERR, "unknown features %#llx: only a read-only mount is possible",
-			(unsigned long long)ro);
-		return -EOPNOTSUPP;
-	}
-	return 0;
+	return fs->opt.readonly || fs->media->readonly ? 0 : ddfs_super_check_writable(fs);
 }
 
 static bool is_power_of_two(uint64_t n)
 {
 	return n && !(n & (n - 1));
+}
+
+/* Either none, or between the chunk table and the data, with a count for every block. */
+static bool pagemap_holds(const struct ddfs_super *s)
+{
+	uint64_t off = ddfs_le64(s->pagemap_off), len = ddfs_le64(s->pagemap_bytes);
+	uint64_t blocks = ddfs_le64(s->device_bytes) >> DDFS_BLOCK_SHIFT;
+
+	if (!(ddfs_le64(s->feature_compat) & DDFS_COMPAT_PAGEMAP_ON_DEVICE))
+		return !off && !len;
+	return off >= ddfs_le64(s->chunk_table_off) +
+			       blocks / DDFS_CHUNK_BLOCKS * sizeof(struct ddfs_chunk) &&
+	       off <= ddfs_le64(s->data_off) && len >= blocks * 4 &&
+	       len <= ddfs_le64(s->data_off) - off;
 }
 
 /* What a good checksum does not promise, all later code relies on. */
@@ -146,7 +165,7 @@ static bool layout_holds(const struct ddfs_super *s)
 	       table >= lanes + (uint64_t)nr_lanes * DDFS_LANE_BYTES &&
 	       table % DDFS_BLOCK_BYTES == 0 && table < bytes &&
 	       data >= table + chunks * sizeof(struct ddfs_chunk) && data % DDFS_CHUNK_BYTES == 0 &&
-	       data < bytes;
+	       data < bytes && pagemap_holds(s);
 }
 
 int ddfs_super_read(struct ddfs_fs *fs)

@@ -22,6 +22,8 @@ static inline uint64_t ddfs_super_backup_off(uint64_t device_bytes)
 
 /* Reads the better copy into fs->super and checks all that later code relies on. */
 int ddfs_super_read(struct ddfs_fs *fs);
+/* -EOPNOTSUPP if a feature allows no more than a read-only mount. */
+int ddfs_super_check_writable(struct ddfs_fs *fs);
 /* Writes both copies, one after the other, as fs->super says. fs->super_lock is held. */
 int ddfs_super_write(struct ddfs_fs *fs);
 

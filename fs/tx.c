@@ -252,6 +252,7 @@ static int tx_write(struct ddfs_tx *tx)
 		return 0;
 	/* The platform could not make it durable. What is on media is unknown, and only
 	 * recovery may touch it now. */
+	atomic_store(&fs->failed, true);
 	atomic_store(&fs->readonly, true);
 	ddfs_log(fs, LOG_CRIT,
 		"the device failed while a transaction was written: read-only from "

@@ -214,6 +214,8 @@ static ssize_t tree_read(struct ddfs_fs *fs, const struct ddfs_tx *tx,
 	if (r.val_len != sizeof(ref))
 		return ddfs_corrupt(fs, "an xattr of inode %u has no value", t.owner);
 	memcpy(&ref, r.value, sizeof(ref));
+	if (ddfs_le32(ref.len) > DDFS_XATTR_SIZE_MAX)
+		return ddfs_corrupt(fs, "an xattr of inode %u is too long", t.owner);
 	if (!size)
 		return ddfs_le32(ref.len);
 	if (ddfs_le32(ref.len) > size)
@@ -272,9 +274,11 @@ static int tree_remove(struct ddfs_tx *tx, struct ddfs_htree *t, const struct dd
 	int err = ddfs_htree_find(tx->fs, tx, t, n->s, n->len, &r);
 
 	if (err)
-		return err == -ENOENT ? 0 : err;
+		return err == -ENOENT ? -ENODATA : err;
 	if (r.type == VALUE_IN_BLOCKS && r.val_len == sizeof(ref)) {
 		memcpy(&ref, r.value, sizeof(ref));
+		if (ddfs_le32(ref.len) > DDFS_XATTR_SIZE_MAX)
+			return ddfs_corrupt(tx->fs, "an xattr of inode %u is too long", t->owner);
 		err = chain_free(tx, t, &ref);
 		if (err)
 			return err;
@@ -312,6 +316,8 @@ int ddfs_xattr_write(struct ddfs_tx *tx, struct ddfs_inode_disk *di, const char 
 		inline_remove(di, x);
 	else
 		err = tree_remove(tx, &t, &n);
+	if (err == -ENODATA)
+		err = 0;
 	if (!err && value && !inline_add(di, &n, value, size))
 		err = tree_add(tx, &t, &n, value, size);
 	tree_save(di, &t);
@@ -367,6 +373,9 @@ int ddfs_xattr_free_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di)
 	err = ddfs_htree_walk(tx->fs, tx, &t, 0, collect, &s);
 	for (unsigned int i = 0; err >= 0 && i < s.nr; i++)
 		err = tree_remove(tx, &t, &s.name[i]);
+	/* Where its name's hash does not lead: nothing would ever be done. */
+	if (err == -ENODATA)
+		err = ddfs_corrupt(tx->fs, "inode %u: its xattrs are out of order", t.owner);
 	tree_save(di, &t);
 	return err < 0 ? err : 0;
 }
