@@ -108,7 +108,7 @@ static int make(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, si
 
 	if (err)
 		return err;
-	err = ddfs_inode_new(op->fs, ino, gen, off, inherits_dax(dir, n->mode), &ip);
+	err = ddfs_inode_new(op->fs, ino, gen, off, n->mode, inherits_dax(dir, n->mode), &ip);
 	if (err) {
 		ddfs_itable_settle(op->fs, false);
 		ddfs_itable_put(op->fs, ino);

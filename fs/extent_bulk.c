@@ -303,7 +303,7 @@ static int zombie_new(struct ddfs_op *op, struct ddfs_inode **z)
 
 	if (err)
 		return err;
-	err = ddfs_inode_new(op->fs, ino, gen, off, false, z);
+	err = ddfs_inode_new(op->fs, ino, gen, off, S_IFREG, false, z);
 	if (err) {
 		ddfs_itable_settle(op->fs, false);
 		ddfs_itable_put(op->fs, ino);

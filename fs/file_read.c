@@ -62,7 +62,7 @@ int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv)
 	if (!err)
 		atomic_fetch_add(&ip->opens, 1);
 	pthread_rwlock_unlock(&ip->lock);
-	if (err || !(flags & O_TRUNC) || !S_ISREG(ddfs_le16(ddfs_inode_view(ip, NULL)->mode)))
+	if (err || !(flags & O_TRUNC) || !S_ISREG(ip->type))
 		return err;
 	err = ddfs_setattr(ip, &size,
 		DDFS_SET_SIZE | DDFS_SET_MTIME_NOW | (kill_priv ? DDFS_SET_KILL_PRIV : 0), NULL);

@@ -151,6 +151,9 @@ void ddfs_getattr(struct ddfs_inode *ip, struct ddfs_attr *out);
 
 /* Whether opens of the inode bypass the page cache; fixed while it is open. */
 bool ddfs_inode_is_dax(struct ddfs_inode *ip);
+/* Whether reading the file now would change its atime: then a cache in front of ddfs_read had
+ * better not answer. */
+bool ddfs_wants_atime(struct ddfs_inode *ip);
 ddfs_id ddfs_inode_id(const struct ddfs_inode *ip);
 struct ddfs_fs *ddfs_inode_fs(const struct ddfs_inode *ip);
 

@@ -59,7 +59,7 @@ void ddfs_icache_fini(struct ddfs_fs *fs)
 }
 
 static struct ddfs_inode *inode_alloc(
-	struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, bool dax)
+	struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, uint32_t mode, bool dax)
 {
 	struct ddfs_inode *ip = calloc(1, sizeof(*ip));
 
@@ -69,6 +69,7 @@ static struct ddfs_inode *inode_alloc(
 	ip->ino = ino;
 	ip->gen = gen;
 	ip->off = off;
+	ip->type = mode & S_IFMT;
 	ip->dax = dax;
 	ip->refs = 1;
 	pthread_rwlock_init(&ip->lock, NULL);
@@ -159,7 +160,8 @@ static int bring_in(
 	if (err)
 		return err;
 	di = (const void *)(fs->base + off);
-	ip = inode_alloc(fs, ino, ddfs_le32(di->gen), off, ddfs_inode_wants_dax(fs, di));
+	ip = inode_alloc(fs, ino, ddfs_le32(di->gen), off, ddfs_le16(di->mode),
+		ddfs_inode_wants_dax(fs, di));
 	if (!ip)
 		return -ENOMEM;
 	shard_insert(s, ip);
@@ -225,6 +227,19 @@ bool ddfs_icache_has(struct ddfs_fs *fs, uint32_t ino)
 	has = shard_find(s, ino);
 	pthread_mutex_unlock(&s->lock);
 	return has;
+}
+
+bool ddfs_icache_has_live(struct ddfs_fs *fs, uint32_t ino)
+{
+	struct ddfs_icache_shard *s = shard_of(fs, ino);
+	struct ddfs_inode *ip;
+	bool live;
+
+	pthread_mutex_lock(&s->lock);
+	ip = shard_find(s, ino);
+	live = ip && !ip->dead;
+	pthread_mutex_unlock(&s->lock);
+	return live;
 }
 
 uint32_t ddfs_icache_lowest_dead(struct ddfs_fs *fs, uint32_t otherwise)
@@ -294,11 +309,11 @@ void ddfs_inode_put(struct ddfs_inode *ip)
 		inode_delete(gone);
 }
 
-int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, bool dax,
-	struct ddfs_inode **out)
+int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, uint32_t mode,
+	bool dax, struct ddfs_inode **out)
 {
 	struct ddfs_icache_shard *s = shard_of(fs, ino);
-	struct ddfs_inode *ip = inode_alloc(fs, ino, gen, off, dax);
+	struct ddfs_inode *ip = inode_alloc(fs, ino, gen, off, mode, dax);
 
 	if (!ip)
 		return -ENOMEM;

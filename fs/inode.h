@@ -27,6 +27,7 @@ struct ddfs_inode {
 	uint32_t ino;
 	uint32_t gen;
 	uint64_t off;	  /* of the slot, bytes */
+	uint32_t type;	  /* S_IFMT bits of its mode; fixed */
 	bool dax;	  /* fixed while open; changed with lock held exclusive */
 	atomic_bool dead; /* gone from media; set under lock, never cleared */
 	bool forgotten;	  /* dead, and the kernel's reference is gone; protected by shard lock */
@@ -76,12 +77,13 @@ int ddfs_inode_get_ino(struct ddfs_fs *fs, uint32_t ino, struct ddfs_inode **out
 void ddfs_inode_hold(struct ddfs_inode *ip);
 /* Whether number ino has an object, live or dead. */
 bool ddfs_icache_has(struct ddfs_fs *fs, uint32_t ino);
+bool ddfs_icache_has_live(struct ddfs_fs *fs, uint32_t ino);
 /* The least number whose inode is gone from media but not from memory, if that is below. */
 uint32_t ddfs_icache_lowest_dead(struct ddfs_fs *fs, uint32_t otherwise);
 
 /* For an inode that a transaction is about to make: in memory, held, locked exclusive. */
-int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, bool dax,
-	struct ddfs_inode **out);
+int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, uint32_t mode,
+	bool dax, struct ddfs_inode **out);
 /* The transaction failed: unlock, drop and unmake it. */
 void ddfs_inode_cancel(struct ddfs_inode *ip);
 /* The transaction that frees it is done: keep what fstat may still ask. Locked exclusive. */

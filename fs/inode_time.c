@@ -79,19 +79,36 @@ static bool relatime_skips(const struct ddfs_attr *a, struct timespec now)
 	       now.tv_sec - a->atime.tv_sec < RELATIME_SECONDS;
 }
 
-void ddfs_inode_accessed(struct ddfs_inode *ip)
+/* Whether a read now would change atime; the inode's lock is held. */
+static bool wants_atime(struct ddfs_inode *ip, struct timespec now)
 {
 	struct ddfs_fs *fs = ip->fs;
-	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	struct ddfs_attr a;
-	struct timespec now;
 
 	if (fs->opt.atime == DDFS_ATIME_NOATIME || ddfs_fs_writable(fs) || ip->dead ||
-		ddfs_le32(di->flags) & DDFS_FLAG_NOATIME)
-		return;
-	now = ddfs_now();
+		ddfs_le32(ddfs_inode_view(ip, NULL)->flags) & DDFS_FLAG_NOATIME)
+		return false;
+	if (fs->opt.atime == DDFS_ATIME_STRICT)
+		return true;
 	ddfs_inode_attr(ip, &a);
-	if (fs->opt.atime == DDFS_ATIME_RELATIME && relatime_skips(&a, now))
+	return !relatime_skips(&a, now);
+}
+
+bool ddfs_wants_atime(struct ddfs_inode *ip)
+{
+	bool wants;
+
+	pthread_rwlock_rdlock(&ip->lock);
+	wants = wants_atime(ip, ddfs_now());
+	pthread_rwlock_unlock(&ip->lock);
+	return wants;
+}
+
+void ddfs_inode_accessed(struct ddfs_inode *ip)
+{
+	struct timespec now = ddfs_now();
+
+	if (!wants_atime(ip, now))
 		return;
 	pthread_mutex_lock(&ip->tlock);
 	ip->atime = now;

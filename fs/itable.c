@@ -43,12 +43,13 @@ int ddfs_itable_init(struct ddfs_fs *fs)
 {
 	struct ddfs_itable *t = &fs->itable;
 	const struct ddfs_inode_disk *di = table_inode(fs);
-	uint64_t slots = ddfs_le64(di->size) / DDFS_INODE_BYTES;
+	uint64_t slots;
 
 	pthread_mutex_init(&t->lock, NULL);
 	pthread_rwlock_init(&t->map_lock, NULL);
 	if (!ddfs_csum_holds(fs->csum_seed, DDFS_ROOT_BLOCK_OFF, di, sizeof(*di)) && use_backup(fs))
 		return ddfs_corrupt(fs, "the inode table's inode fails its checksum");
+	slots = ddfs_le64(di->size) / DDFS_INODE_BYTES;
 	if (ddfs_le16(di->magic) != DDFS_INODE_MAGIC || slots <= DDFS_INO_FIRST ||
 		slots > UINT32_MAX || !ddfs_extent_inline_valid(fs, di))
 		return ddfs_corrupt(fs, "the inode table's inode holds what cannot be");
@@ -132,7 +133,7 @@ static int scan_some(struct ddfs_fs *fs)
 
 		err = ddfs_itable_find(fs, t->scanned, &off);
 		/* One that was removed but is still known has its number until forgotten. */
-		if (!err && slot_is_free(fs, off) && !ddfs_icache_has(fs, t->scanned))
+		if (!err && !ddfs_icache_has(fs, t->scanned) && slot_is_free(fs, off))
 			found[n++] = t->scanned;
 		t->scanned++;
 	}
@@ -286,9 +287,10 @@ static bool block_is_free(struct ddfs_fs *fs, uint32_t block, uint32_t *gen)
 	for (unsigned int i = 0; i < DDFS_INODES_PER_BLOCK; i++, off += DDFS_INODE_BYTES) {
 		const struct ddfs_inode_disk *di = (const void *)(fs->base + off);
 
-		/* While it has an object, the lane that freed it may not be empty yet. */
-		if (!slot_is_free(fs, off) ||
-			ddfs_icache_has(fs, block * DDFS_INODES_PER_BLOCK + i))
+		/* Until its object is dead, the lane that freed it may not be empty yet. A
+		 * dead one looks at its slot no more. */
+		if (ddfs_icache_has_live(fs, block * DDFS_INODES_PER_BLOCK + i) ||
+			!slot_is_free(fs, off))
 			return false;
 		if (ddfs_le32(di->gen) > *gen)
 			*gen = ddfs_le32(di->gen);

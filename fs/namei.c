@@ -136,7 +136,7 @@ int ddfs_link(struct ddfs_inode *ip, struct ddfs_inode *dir, const char *name, s
 	if (err)
 		return err;
 	/* A directory has one name; and locking it behind another would break the order. */
-	if (S_ISDIR(ddfs_le16(ddfs_inode_view(ip, NULL)->mode)))
+	if (S_ISDIR(ip->type))
 		return -EPERM;
 	ddfs_op_begin(&op, dir->fs);
 	ddfs_op_lock(&op, dir, true);
@@ -198,13 +198,15 @@ static int check_removal(struct ddfs_inode *dir, struct ddfs_inode *ip, bool wan
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	bool is_dir = S_ISDIR(ddfs_le16(di->mode));
 
+	int err = ddfs_may_remove(dir, ip);
+
+	if (err)
+		return err;
 	if (want_dir && !is_dir)
 		return -ENOTDIR;
 	if (!want_dir && is_dir)
 		return -EISDIR;
-	if (is_dir && ddfs_le64(di->body.root))
-		return -ENOTEMPTY;
-	return ddfs_may_remove(dir, ip);
+	return is_dir && ddfs_le64(di->body.root) ? -ENOTEMPTY : 0;
 }
 
 static int remove_locked(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, size_t len,

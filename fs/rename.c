@@ -22,7 +22,7 @@ struct end {
 
 static bool type_is_dir(const struct ddfs_inode *ip)
 {
-	return S_ISDIR(ddfs_le16(ddfs_inode_view(ip, NULL)->mode));
+	return S_ISDIR(ip->type);
 }
 
 /* Whether dir is ip or lies below it. Called with rename_lock: no parent changes. */

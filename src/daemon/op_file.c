@@ -59,12 +59,15 @@ static void op_drop_setid(fuse_req_t req, struct ddfs_inode *ip)
  * NOFLUSH for all: what write(2) returned from is on media, so close(2) has nothing to do, and must
  * not wait for the inode's lock in the kernel, which a truncate that waits for a lease may hold.
  * DAX inodes bypass the page cache, and their writes need no order that fs/ does not give. The
- * others keep their pages from one open to the next: nobody else writes.
+ * others keep their pages from one open to the next, for nobody else writes; unless a read would
+ * change atime: it has to come here for that, and does if it finds no pages.
  */
-static uint32_t op_open_flags(struct ddfs_inode *ip)
+static uint32_t op_open_flags(struct ddfs_inode *ip, int flags)
 {
 	if (ddfs_inode_is_dax(ip))
 		return FOPEN_NOFLUSH | FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+	if ((flags & O_ACCMODE) != O_WRONLY && ddfs_wants_atime(ip))
+		return FOPEN_NOFLUSH;
 	return FOPEN_NOFLUSH | FOPEN_KEEP_CACHE;
 }
 
@@ -108,7 +111,7 @@ void ddfs_op_reply_open(fuse_req_t req, struct ddfs_inode *ip, const struct fuse
 {
 	struct fuse_open_out open = {
 		.fh = ddfs_op_handle(ip, fi->flags),
-		.open_flags = op_open_flags(ip),
+		.open_flags = op_open_flags(ip, fi->flags),
 	};
 	struct fuse_entry_out name;
 	struct iovec iov[2] = { { &name, sizeof(name) }, { &open, sizeof(open) } };
