@@ -341,6 +341,19 @@ static void extend_table(struct ddfs_tx *tx, uint32_t nr, uint32_t i)
 	d->nr_init = ddfs_to32(i + 1);
 }
 
+/* Of n bits from bit first on, those that lie in word w. */
+static uint64_t word_mask(uint64_t first, uint64_t n, unsigned int w)
+{
+	uint64_t from = first > w * 64u ? first - w * 64u : 0;
+	uint64_t to = first + n > w * 64u ? first + n - w * 64u : 0;
+
+	if (to > 64)
+		to = 64;
+	if (from >= to)
+		return 0;
+	return (to - from == 64 ? UINT64_MAX : (UINT64_C(1) << (to - from)) - 1) << from;
+}
+
 /* Set or clear n bits of one chunk's entry from bit first on. */
 static int change_chunk(struct ddfs_tx *tx, uint32_t chunk, uint64_t first, uint64_t n, bool used)
 {
@@ -358,15 +371,14 @@ static int change_chunk(struct ddfs_tx *tx, uint32_t chunk, uint64_t first, uint
 	if (seen == fs->base + off && !ddfs_csum_holds(fs->csum_seed, off, seen, sizeof(*c)))
 		return ddfs_corrupt(fs, "chunk %u: its bitmap fails its checksum", chunk);
 	c = ddfs_tx_edit(tx, off, sizeof(*c));
-	for (uint64_t b = first; b < first + n; b++) {
-		uint64_t word = ddfs_le64(c->used[b / 64]), bit = UINT64_C(1) << (b % 64);
+	for (unsigned int w = 0; w < 8; w++) {
+		uint64_t mask = word_mask(first, n, w), word = ddfs_le64(c->used[w]);
 
-		if (b % 64 == 0 && first + n - b >= 64) {
-			c->used[b / 64] = ddfs_to64(used ? UINT64_MAX : 0);
-			b += 63;
-			continue;
-		}
-		c->used[b / 64] = ddfs_to64(used ? word | bit : word & ~bit);
+		/* A block has one owner: it is not taken twice, nor freed by another. */
+		if ((word & mask) != (used ? 0 : mask))
+			return ddfs_corrupt(fs, "chunk %u: a block to be %s is so already", chunk,
+				used ? "used" : "freed");
+		c->used[w] = ddfs_to64(word ^ mask);
 	}
 	return tx->error;
 }

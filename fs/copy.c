@@ -9,12 +9,40 @@
 /* Locks are held meanwhile: a larger request is answered in part, and asked for again. */
 #define COPY_MAX (UINT64_C(64) << 20)
 
+static int touch(struct ddfs_tx *tx, struct ddfs_inode_disk *di, void *arg)
+{
+	(void)tx;
+	(void)arg;
+	ddfs_touch(di, true);
+	return 0;
+}
+
+/* Zeroes: where out has a hole too it keeps it. */
+static ssize_t copy_hole(struct ddfs_op *op, struct ddfs_inode *out, uint64_t off, uint64_t len)
+{
+	uint64_t in_block = off % DDFS_BLOCK_BYTES, run;
+	struct ddfs_map m;
+	int err = ddfs_extent_lookup(
+		op->fs, NULL, ddfs_inode_view(out, NULL), (uint32_t)(off >> DDFS_BLOCK_SHIFT), &m);
+
+	if (err)
+		return err;
+	run = ((uint64_t)m.len << DDFS_BLOCK_SHIFT) - in_block;
+	if (run > len)
+		run = len;
+	if (m.kind == DDFS_MAP_WRITTEN)
+		return ddfs_write_locked(
+			op, out, off, op->fs->zeroes, run < DDFS_IO_MAX ? run : DDFS_IO_MAX, 0);
+	if (off + run > ddfs_le64(ddfs_inode_view(out, NULL)->size))
+		err = ddfs_resize(op, out, off + run, touch, NULL);
+	return err ? err : (ssize_t)run;
+}
+
 /* Copy what one run of in's map gives, at most len bytes. */
 static ssize_t copy_run(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_in,
 	struct ddfs_inode *out, uint64_t off_out, uint64_t len)
 {
 	uint64_t in_block = off_in % DDFS_BLOCK_BYTES, run;
-	const uint8_t *src;
 	struct ddfs_map m;
 	int err = ddfs_extent_lookup(op->fs, NULL, ddfs_inode_view(in, NULL),
 		(uint32_t)(off_in >> DDFS_BLOCK_SHIFT), &m);
@@ -24,13 +52,10 @@ static ssize_t copy_run(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_
 	run = ((uint64_t)m.len << DDFS_BLOCK_SHIFT) - in_block;
 	if (run > len)
 		run = len;
-	src = op->fs->base + ddfs_block_off(m.pblk) + in_block;
-	if (m.kind != DDFS_MAP_WRITTEN) {
-		src = op->fs->zeroes;
-		if (run > DDFS_IO_MAX)
-			run = DDFS_IO_MAX;
-	}
-	return ddfs_write_locked(op, out, off_out, src, run, 0);
+	if (m.kind != DDFS_MAP_WRITTEN)
+		return copy_hole(op, out, off_out, run);
+	return ddfs_write_locked(
+		op, out, off_out, op->fs->base + ddfs_block_off(m.pblk) + in_block, run, 0);
 }
 
 static ssize_t copy_all(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_in,

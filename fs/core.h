@@ -12,8 +12,9 @@
  *	a lane				ddfs_tx_begin
  *	itable.map_lock
  *	group->media_lock		ascending, taken by commit
+ *	fs->dirty_lock
  *	icache shard			itable.map_lock shared may follow
- *	group->lock | inode->tlock | fs->dirty_lock	leaves
+ *	group->lock | inode->tlock	leaves
  */
 #ifndef DDFS_FS_CORE_H
 #define DDFS_FS_CORE_H

@@ -152,6 +152,12 @@ static int load_nodes(struct ddfs_fs *fs, uint64_t blk, uint8_t level, struct dd
 	const struct ddfs_extent_ref *r;
 	int err = ddfs_node_get(fs, NULL, blk, DDFS_NODE_EXTENT, level, &n);
 
+	if (err)
+		return err;
+	/* References that share a child multiply at each level. */
+	if (x->nr > fs->nr_blocks)
+		return ddfs_corrupt(fs, "block %llu: an extent tree has more nodes than blocks",
+			(unsigned long long)blk);
 	r = (const void *)n->payload;
 	for (unsigned int i = 0; !err && level && i < ddfs_le16(n->nr); i++)
 		err = load_nodes(fs, ddfs_le64(r[i].child), (uint8_t)(level - 1), x);

@@ -232,7 +232,7 @@ static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request
 			op->fs, NULL, ddfs_inode_view(ip, NULL), first, last - first))
 		err = punch_large(op, ip, first, last);
 	if (!err)
-		err = ddfs_op_tx(op);
+		err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);
@@ -276,7 +276,7 @@ static int unwrite(struct ddfs_op *op, struct ddfs_inode *ip, const struct reque
 	if (!ddfs_extent_range_is_small(
 		    op->fs, NULL, ddfs_inode_view(ip, NULL), q->first, q->last - q->first))
 		return unwrite_large(op, ip, q);
-	err = ddfs_op_tx(op);
+	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);

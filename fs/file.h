@@ -30,7 +30,6 @@ int ddfs_zero_tail(struct ddfs_inode *ip, uint64_t size, uint64_t to);
 
 /* Clear what a write by somebody without CAP_FSETID clears of di's mode, and capabilities. */
 int ddfs_kill_priv(struct ddfs_tx *tx, struct ddfs_inode_disk *di);
-bool ddfs_has_priv(const struct ddfs_inode_disk *di);
 
 /* Blocks that ip's holes are filled by: 1, or its DAX allocation unit. */
 uint64_t ddfs_file_unit(const struct ddfs_inode *ip);

@@ -9,6 +9,7 @@
 #include "fs/core.h"
 #include "fs/extent.h"
 #include "fs/file.h"
+#include "fs/node.h"
 #include "fs/tx.h"
 #include "fs/xattr.h"
 
@@ -24,12 +25,13 @@ struct writer {
 	bool kill;    /* clear set-id bits with the next transaction */
 };
 
-bool ddfs_has_priv(const struct ddfs_inode_disk *di)
+/* Whether ddfs_kill_priv would change anything. */
+static bool has_priv(struct ddfs_fs *fs, const struct ddfs_inode_disk *di)
 {
 	uint32_t mode = ddfs_le16(di->mode);
 
 	return mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) ||
-	       ddfs_le16(di->xattr_bytes) || ddfs_le64(di->xattr_root);
+	       ddfs_xattr_read(fs, NULL, di, "security.capability", NULL, 0) >= 0;
 }
 
 int ddfs_kill_priv(struct ddfs_tx *tx, struct ddfs_inode_disk *di)
@@ -89,7 +91,7 @@ int ddfs_zero_tail(struct ddfs_inode *ip, uint64_t size, uint64_t to)
 /* Begin a transaction on the inode, with what every one of a write changes. */
 static int begin(struct writer *w, uint64_t end, struct ddfs_inode_disk **out)
 {
-	int err = ddfs_op_tx(w->op);
+	int err = ddfs_op_tx_reserve(w->op);
 
 	if (err)
 		return err;
@@ -280,6 +282,11 @@ static int write_piece(struct writer *w)
 	if (m.kind == DDFS_MAP_HOLE)
 		return write_hole(w, m);
 	n = bytes_in(w, m.len);
+	/* An extent over a node is damage that no checksum tells of; writing through it would make
+	 * more. */
+	if (ddfs_node_any_verified(w->ip->fs, m.pblk, blocks_of(w, n)))
+		return ddfs_corrupt(
+			w->ip->fs, "inode %u: its data lies on a tree node", w->ip->ino);
 	store(w->ip->fs, ddfs_block_off(m.pblk) + w->off % DDFS_BLOCK_BYTES, w->src, n);
 	w->stored = true;
 	advance(w, n);
@@ -293,7 +300,7 @@ static int finish(struct writer *w)
 	int err;
 
 	if (w->off > ddfs_le64(ddfs_inode_view(w->ip, NULL)->size) ||
-		(w->kill && ddfs_has_priv(ddfs_inode_view(w->ip, NULL)))) {
+		(w->kill && has_priv(w->ip->fs, ddfs_inode_view(w->ip, NULL)))) {
 		err = begin(w, w->off, &di);
 		return err ? err : commit(w);
 	}

@@ -370,7 +370,8 @@ int ddfs_fs_statfs(struct ddfs_fs *fs, struct ddfs_statfs *out)
 				    ? (uint64_t)nr_free - fs->alloc.reserve
 				    : 0,
 		.nr_inodes = inodes,
-		.nr_free_inodes = inodes - used - DDFS_INO_FIRST,
+		.nr_free_inodes =
+			inodes > used + DDFS_INO_FIRST ? inodes - used - DDFS_INO_FIRST : 0,
 	};
 	memcpy(out->uuid, fs->super.uuid, sizeof(out->uuid));
 	memcpy(out->label, fs->super.label, sizeof(fs->super.label));

@@ -62,6 +62,7 @@ static struct ddfs_inode *inode_alloc(
 	struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, uint32_t mode, bool dax)
 {
 	struct ddfs_inode *ip = calloc(1, sizeof(*ip));
+	pthread_rwlockattr_t attr;
 
 	if (!ip)
 		return NULL;
@@ -72,7 +73,11 @@ static struct ddfs_inode *inode_alloc(
 	ip->type = mode & S_IFMT;
 	ip->dax = dax;
 	ip->refs = 1;
-	pthread_rwlock_init(&ip->lock, NULL);
+	/* Readers who never pause must not keep a writer out. Nobody locks an inode twice. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&ip->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&ip->tlock, NULL);
 	return ip;
 }

@@ -35,7 +35,7 @@ struct ddfs_inode {
 	pthread_rwlock_t lock; /* everything of the inode on media; see fs/core.h for the order */
 
 	pthread_mutex_t tlock; /* protects what follows, up to times */
-	unsigned int lazy;     /* enum ddfs_lazy: which of the times are newer than media */
+	atomic_uint lazy;      /* enum ddfs_lazy: which of the times are newer than media */
 	struct timespec atime, mtime, ctime;
 	struct ddfs_attr last; /* of a dead inode; fixed once dead is set */
 

@@ -73,25 +73,34 @@ static void dirty_add(struct ddfs_inode *ip)
 	pthread_mutex_unlock(&fs->dirty_lock);
 }
 
-static bool relatime_skips(const struct ddfs_attr *a, struct timespec now)
+static bool relatime_skips(const struct timespec *atime, const struct timespec *mtime,
+	const struct timespec *ctime, struct timespec now)
 {
-	return before(a->mtime, a->atime) && before(a->ctime, a->atime) &&
-	       now.tv_sec - a->atime.tv_sec < RELATIME_SECONDS;
+	return before(*mtime, *atime) && before(*ctime, *atime) &&
+	       now.tv_sec - atime->tv_sec < RELATIME_SECONDS;
 }
 
 /* Whether a read now would change atime; the inode's lock is held. */
 static bool wants_atime(struct ddfs_inode *ip, struct timespec now)
 {
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	struct ddfs_fs *fs = ip->fs;
 	struct ddfs_attr a;
 
 	if (fs->opt.atime == DDFS_ATIME_NOATIME || ddfs_fs_writable(fs) || ip->dead ||
-		ddfs_le32(ddfs_inode_view(ip, NULL)->flags) & DDFS_FLAG_NOATIME)
+		ddfs_le32(di->flags) & DDFS_FLAG_NOATIME)
 		return false;
 	if (fs->opt.atime == DDFS_ATIME_STRICT)
 		return true;
-	ddfs_inode_attr(ip, &a);
-	return !relatime_skips(&a, now);
+	if (atomic_load(&ip->lazy)) {
+		ddfs_inode_attr(ip, &a);
+		return !relatime_skips(&a.atime, &a.mtime, &a.ctime, now);
+	}
+	/* Most reads: nothing newer than what is on media. */
+	return !relatime_skips(
+		&(struct timespec){ (time_t)ddfs_le64(di->atime), ddfs_le32(di->atime_ns) },
+		&(struct timespec){ (time_t)ddfs_le64(di->mtime), ddfs_le32(di->mtime_ns) },
+		&(struct timespec){ (time_t)ddfs_le64(di->ctime), ddfs_le32(di->ctime_ns) }, now);
 }
 
 bool ddfs_wants_atime(struct ddfs_inode *ip)

@@ -35,6 +35,21 @@ void ddfs_links_add(struct ddfs_inode_disk *di, int n)
 	di->nlink = ddfs_to32(ddfs_le32(di->nlink) + (uint32_t)n);
 }
 
+int ddfs_child_check(const struct ddfs_inode *dir, struct ddfs_inode *ip)
+{
+	uint32_t parent;
+
+	if (ip->type != S_IFDIR)
+		return 0;
+	/* It changes with that parent locked. */
+	parent = ddfs_le32(ddfs_inode_view(ip, NULL)->parent);
+	if (parent == dir->ino)
+		return 0;
+	ddfs_inode_put(ip);
+	return ddfs_corrupt(dir->fs, "directory %u: an entry leads to directory %u of directory %u",
+		dir->ino, ip->ino, parent);
+}
+
 /* The child that name leads to, referenced but not locked. dir is locked. */
 static int get_child(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_inode **out)
 {
@@ -51,7 +66,7 @@ static int get_child(struct ddfs_inode *dir, const char *name, size_t len, struc
 	if (err == -ESTALE)
 		return ddfs_corrupt(dir->fs,
 			"directory %u: an entry leads to inode %u, which is free", dir->ino, ino);
-	return err;
+	return err ? err : ddfs_child_check(dir, *out);
 }
 
 int ddfs_lookup(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_entry *out)
@@ -226,7 +241,7 @@ static int remove_locked(struct ddfs_op *op, struct ddfs_inode *dir, const char 
 		return err;
 	if (ddfs_link_drop_orphans(ip, links))
 		ddfs_op_lock(op, op->fs->orphans, true);
-	err = ddfs_op_tx(op);
+	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, dir);

@@ -14,6 +14,10 @@
 int ddfs_may_add(const struct ddfs_inode *dir);
 int ddfs_may_remove(const struct ddfs_inode *dir, const struct ddfs_inode *child);
 
+/* A child got by number through an entry of dir, which is locked: a directory must say that dir is
+ * its parent, or two could be locked in either order. -EUCLEAN, and the reference is put. */
+int ddfs_child_check(const struct ddfs_inode *dir, struct ddfs_inode *ip);
+
 /* Add n links to the shadow di. */
 void ddfs_links_add(struct ddfs_inode_disk *di, int n);
 

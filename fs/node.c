@@ -18,6 +18,19 @@ void ddfs_node_set_verified(struct ddfs_fs *fs, uint64_t blk)
 		&fs->verified[blk / 64], UINT64_C(1) << (blk % 64), memory_order_release);
 }
 
+bool ddfs_node_any_verified(const struct ddfs_fs *fs, uint64_t blk, uint64_t n)
+{
+	for (uint64_t b = blk; b < blk + n;) {
+		uint64_t left = 64 - b % 64 < blk + n - b ? 64 - b % 64 : blk + n - b;
+		uint64_t mask = (left == 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1) << (b % 64);
+
+		if (atomic_load_explicit(&fs->verified[b / 64], memory_order_relaxed) & mask)
+			return true;
+		b += left;
+	}
+	return false;
+}
+
 void ddfs_node_forget(struct ddfs_fs *fs, struct ddfs_range r)
 {
 	for (uint64_t b = r.start; b < r.start + r.len;) {
@@ -173,7 +186,7 @@ int ddfs_node_new(struct ddfs_tx *tx, uint32_t owner, uint16_t type, uint8_t lev
 	struct ddfs_node **out)
 {
 	struct ddfs_range r;
-	int err = ddfs_tx_alloc(tx, goal, 1, DDFS_ALLOC_RESERVE, &r);
+	int err = ddfs_tx_alloc(tx, goal, 1, tx->reserve ? DDFS_ALLOC_RESERVE : 0, &r);
 
 	if (err)
 		return err;

@@ -63,6 +63,15 @@ int ddfs_op_tx(struct ddfs_op *op)
 	return op->tx ? 0 : -ENOMEM;
 }
 
+int ddfs_op_tx_reserve(struct ddfs_op *op)
+{
+	int err = ddfs_op_tx(op);
+
+	if (!err)
+		op->tx->reserve = true;
+	return err;
+}
+
 int ddfs_op_commit(struct ddfs_op *op)
 {
 	struct ddfs_tx *tx = op->tx;

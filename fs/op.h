@@ -44,6 +44,9 @@ void ddfs_op_hold(struct ddfs_op *op, struct ddfs_inode *ip);
 
 /* Begin the transaction. -EROFS, -ENOMEM. */
 int ddfs_op_tx(struct ddfs_op *op);
+/* The same for what has to work on a full filesystem: removing, or writing to blocks that are
+ * allocated. Its tree nodes may come from the reserve. */
+int ddfs_op_tx_reserve(struct ddfs_op *op);
 int ddfs_op_commit(struct ddfs_op *op);
 /* Aborts a transaction that was not committed. Returns err. */
 int ddfs_op_end(struct ddfs_op *op, int err);

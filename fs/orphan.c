@@ -77,7 +77,7 @@ int ddfs_inode_free(struct ddfs_tx *tx, struct ddfs_inode_disk *di)
 static int trim_step(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk)
 {
 	struct ddfs_inode_disk *di;
-	int err = ddfs_op_tx(op);
+	int err = ddfs_op_tx_reserve(op);
 
 	if (err)
 		return err;
@@ -106,6 +106,18 @@ static bool wants_step(const struct ddfs_inode *ip)
 	return !ddfs_extent_range_is_small(ip->fs, NULL, di, end, UINT32_MAX - end);
 }
 
+/* The last step for a file that lives on. Of a unit that it keeps as a DAX file, but was not when
+ * it was truncated, what lies behind its end must not come back when it grows. */
+static int finish_trim(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32_t end)
+{
+	uint32_t eof = ddfs_file_end_block(ddfs_le64(di->size));
+	int err = 0;
+
+	if (eof < end)
+		err = ddfs_extent_convert(tx, di, eof, end - eof, DDFS_MAP_UNWRITTEN);
+	return err ? err : ddfs_extent_remove(tx, di, end, UINT32_MAX - end, true);
+}
+
 int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
 {
 	struct ddfs_inode_disk last, *di;
@@ -117,15 +129,12 @@ int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
 	if (err)
 		return err;
 	ddfs_op_lock(op, op->fs->orphans, true);
-	err = ddfs_op_tx(op);
+	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);
 	last = *di;
-	if (ddfs_le32(di->nlink))
-		err = ddfs_extent_remove(op->tx, di, end, UINT32_MAX - end, true);
-	else
-		err = ddfs_inode_free(op->tx, di);
+	err = ddfs_le32(di->nlink) ? finish_trim(op->tx, di, end) : ddfs_inode_free(op->tx, di);
 	if (!err)
 		err = ddfs_orphan_del(op->tx, ip->ino);
 	if (!err)

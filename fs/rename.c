@@ -66,6 +66,11 @@ static int get_end(struct ddfs_op *op, struct end *e)
 					 "free",
 					 e->dir->ino, ino)
 			       : err;
+	err = ddfs_child_check(e->dir, e->ip);
+	if (err) {
+		e->ip = NULL;
+		return err;
+	}
 	ddfs_op_hold(op, e->ip);
 	e->is_dir = type_is_dir(e->ip);
 	return 0;
@@ -237,7 +242,7 @@ static int rename_locked(struct ddfs_op *op, struct end *from, struct end *to, u
 		return err;
 	if (to->ip && !swap && ddfs_link_drop_orphans(to->ip, to->is_dir ? 2 : 1))
 		ddfs_op_lock(op, op->fs->orphans, true);
-	err = ddfs_op_tx(op);
+	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;
 	err = swap ? exchange(op, from, to) : move(op, from, to, fate);

@@ -25,7 +25,7 @@ static int shrink(
 	 * until the blocks behind it are free. */
 	if (!small)
 		ddfs_op_lock(op, op->fs->orphans, true);
-	err = ddfs_op_tx(op);
+	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);

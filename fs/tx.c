@@ -49,6 +49,7 @@ struct ddfs_tx *ddfs_tx_begin(struct ddfs_fs *fs)
 		fs->lanes.tx[lane] = tx;
 	}
 	tx->error = 0;
+	tx->reserve = false;
 	tx->closing = false;
 	tx->nr_shadows = 0;
 	tx->nr_allocs = 0;

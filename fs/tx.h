@@ -46,6 +46,7 @@ struct ddfs_tx {
 	struct ddfs_fs *fs;
 	unsigned int lane;
 	int error;    /* sticky; commit gives it */
+	bool reserve; /* its nodes may come from the reserve */
 	bool closing; /* commits on a filesystem that is read-only already */
 	unsigned int nr_shadows, nr_allocs, nr_frees, nr_inodes, nr_groups;
 	size_t arena_used;
