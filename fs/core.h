@@ -7,8 +7,8 @@
  *	fs->rename_lock			a directory moves to another parent
  *	inode->lock of directories	parent before child
  *	inode->lock of other inodes	by inode number
+ *	itable.lock			kept over a transaction that makes the table grow
  *	orphan directory's inode->lock
- *	itable.lock
  *	a lane				ddfs_tx_begin
  *	itable.map_lock
  *	group->media_lock		ascending, taken by commit

@@ -102,25 +102,23 @@ static int make(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, si
 	const struct ddfs_new *n, struct ddfs_inode **out)
 {
 	struct ddfs_inode *ip;
-	uint32_t ino, gen;
-	uint64_t off;
-	int err = ddfs_itable_get(op->fs, &ino, &gen, &off);
+	struct ddfs_ino_grant g;
+	int err = ddfs_itable_get(op->fs, &g);
 
 	if (err)
 		return err;
-	err = ddfs_inode_new(op->fs, ino, gen, off, n->mode, inherits_dax(dir, n->mode), &ip);
-	if (err) {
-		ddfs_itable_settle(op->fs, false);
-		ddfs_itable_put(op->fs, ino);
+	err = ddfs_inode_new(op->fs, &g, n->mode, inherits_dax(dir, n->mode), &ip);
+	if (err)
 		return err;
-	}
 	err = ddfs_op_tx(op);
+	if (!err)
+		err = ddfs_itable_join(op->tx, &g);
 	if (!err)
 		err = fill_all(op->tx, ip, dir, name, len, n);
 	if (!err)
 		err = ddfs_op_commit(op);
 	if (!err) {
-		ddfs_itable_settle(op->fs, true);
+		ddfs_itable_settle(op->fs, &g, true);
 		ddfs_op_adopt_lock(op, ip);
 		*out = ip;
 		return 0;
@@ -128,7 +126,7 @@ static int make(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, si
 	if (op->tx)
 		ddfs_tx_abort(op->tx);
 	op->tx = NULL;
-	ddfs_inode_cancel(ip);
+	ddfs_inode_cancel(ip, &g);
 	return err;
 }
 

@@ -301,25 +301,16 @@ static int zombie_make(struct ddfs_op *op, struct ddfs_inode *z, const struct dd
 	return err ? err : ddfs_orphan_add(op->tx, z->ino);
 }
 
-static int zombie_new(struct ddfs_op *op, struct ddfs_inode **z)
+static int zombie_new(struct ddfs_op *op, struct ddfs_ino_grant *g, struct ddfs_inode **z)
 {
-	uint32_t ino, gen;
-	uint64_t off;
-	int err = ddfs_itable_get(op->fs, &ino, &gen, &off);
+	int err = ddfs_itable_get(op->fs, g);
 
-	if (err)
-		return err;
-	err = ddfs_inode_new(op->fs, ino, gen, off, S_IFREG, false, z);
-	if (err) {
-		ddfs_itable_settle(op->fs, false);
-		ddfs_itable_put(op->fs, ino);
-	}
-	return err;
+	return err ? err : ddfs_inode_new(op->fs, g, S_IFREG, false, z);
 }
 
 static int replace(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode *z,
-	const struct ddfs_extents *keep, const struct ddfs_extents *drop, ddfs_change_fn change,
-	void *arg)
+	struct ddfs_ino_grant *g, const struct ddfs_extents *keep, const struct ddfs_extents *drop,
+	ddfs_change_fn change, void *arg)
 {
 	const struct ddfs_inode_disk *old = ddfs_inode_view(ip, NULL);
 	uint64_t xattr_blocks = ddfs_le64(old->nr_blocks);
@@ -338,6 +329,8 @@ static int replace(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode 
 	for (size_t i = 0; !z && i < drop->nr; i++)
 		ddfs_tx_free(op->tx, ddfs_le64(drop->e[i].start) & ~DDFS_EXTENT_UNWRITTEN,
 			ddfs_le32(drop->e[i].len));
+	if (!err && z)
+		err = ddfs_itable_join(op->tx, g);
 	if (!err && z)
 		err = zombie_make(op, z, drop);
 	if (err)
@@ -362,29 +355,30 @@ int ddfs_extents_replace(struct ddfs_op *op, struct ddfs_inode *ip, const struct
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	struct ddfs_inode *z = NULL;
+	struct ddfs_ino_grant g;
 	int err = 0;
 
 	if (di->depth)
 		err = load_nodes(op->fs, ddfs_le64(di->body.root), (uint8_t)(di->depth - 1), drop);
 	if (!err && !drop_is_small(drop)) {
 		renumber(drop);
-		err = zombie_new(op, &z);
+		err = zombie_new(op, &g, &z);
 		if (!err)
 			ddfs_op_lock(op, op->fs->orphans, true);
 	}
 	if (err)
 		return err;
-	err = replace(op, ip, z, keep, drop, change, arg);
+	err = replace(op, ip, z, &g, keep, drop, change, arg);
 	if (!z)
 		return err;
 	if (err) {
 		if (op->tx)
 			ddfs_tx_abort(op->tx);
 		op->tx = NULL;
-		ddfs_inode_cancel(z);
+		ddfs_inode_cancel(z, &g);
 		return err;
 	}
-	ddfs_itable_settle(op->fs, true);
+	ddfs_itable_settle(op->fs, &g, true);
 	/* Freed here or, after a crash, by the next mount. */
 	pthread_rwlock_unlock(&z->lock);
 	pthread_rwlock_unlock(&op->locked[--op->nr_locked]->lock);

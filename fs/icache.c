@@ -314,14 +314,17 @@ void ddfs_inode_put(struct ddfs_inode *ip)
 		inode_delete(gone);
 }
 
-int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, uint32_t mode,
-	bool dax, struct ddfs_inode **out)
+int ddfs_inode_new(struct ddfs_fs *fs, struct ddfs_ino_grant *g, uint32_t mode, bool dax,
+	struct ddfs_inode **out)
 {
-	struct ddfs_icache_shard *s = shard_of(fs, ino);
-	struct ddfs_inode *ip = inode_alloc(fs, ino, gen, off, mode, dax);
+	struct ddfs_icache_shard *s = shard_of(fs, g->ino);
+	struct ddfs_inode *ip = inode_alloc(fs, g->ino, g->gen, g->off, mode, dax);
 
-	if (!ip)
+	if (!ip) {
+		ddfs_itable_settle(fs, g, false);
+		ddfs_itable_put(fs, g->ino);
 		return -ENOMEM;
+	}
 	pthread_rwlock_wrlock(&ip->lock);
 	pthread_mutex_lock(&s->lock);
 	shard_insert(s, ip);
@@ -330,11 +333,11 @@ int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off,
 	return 0;
 }
 
-void ddfs_inode_cancel(struct ddfs_inode *ip)
+void ddfs_inode_cancel(struct ddfs_inode *ip, struct ddfs_ino_grant *g)
 {
 	ip->dead = true;
 	pthread_rwlock_unlock(&ip->lock);
-	ddfs_itable_settle(ip->fs, false);
+	ddfs_itable_settle(ip->fs, g, false);
 	ddfs_inode_put(ip);
 }
 

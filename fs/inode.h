@@ -15,6 +15,7 @@
 #include "fs/format.h"
 #include "fs/fs.h"
 
+struct ddfs_ino_grant;
 struct ddfs_tx;
 
 enum ddfs_lazy {
@@ -81,11 +82,12 @@ bool ddfs_icache_has_live(struct ddfs_fs *fs, uint32_t ino);
 /* The least number whose inode is gone from media but not from memory, if that is below. */
 uint32_t ddfs_icache_lowest_dead(struct ddfs_fs *fs, uint32_t otherwise);
 
-/* For an inode that a transaction is about to make: in memory, held, locked exclusive. */
-int ddfs_inode_new(struct ddfs_fs *fs, uint32_t ino, uint32_t gen, uint64_t off, uint32_t mode,
-	bool dax, struct ddfs_inode **out);
-/* The transaction failed: unlock, drop and unmake it. */
-void ddfs_inode_cancel(struct ddfs_inode *ip);
+/* For an inode that a transaction is about to make: in memory, held, locked exclusive. On failure
+ * the number is settled and given back. */
+int ddfs_inode_new(struct ddfs_fs *fs, struct ddfs_ino_grant *g, uint32_t mode, bool dax,
+	struct ddfs_inode **out);
+/* The transaction failed and was aborted: settle the number, unlock, drop and unmake the inode. */
+void ddfs_inode_cancel(struct ddfs_inode *ip, struct ddfs_ino_grant *g);
 /* The transaction that frees it is done: keep what fstat may still ask. Locked exclusive. */
 void ddfs_inode_bury(struct ddfs_inode *ip, const struct ddfs_inode_disk *last);
 

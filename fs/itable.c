@@ -161,26 +161,11 @@ static int table_commit(struct ddfs_tx *tx, const struct ddfs_inode_disk *di, in
 	return ddfs_tx_commit(tx);
 }
 
-static int table_extend(struct ddfs_tx *tx, struct ddfs_range r)
-{
-	struct ddfs_inode_disk *di = table_edit(tx);
-	uint64_t blocks = ddfs_le64(di->size) >> DDFS_BLOCK_SHIFT;
-	struct ddfs_map m = { .lblk = (uint32_t)blocks,
-		.len = (uint32_t)r.len,
-		.pblk = r.start,
-		.kind = DDFS_MAP_WRITTEN };
-
-	di->size = ddfs_to64((blocks + r.len) << DDFS_BLOCK_SHIFT);
-	return table_commit(tx, di, ddfs_extent_insert(tx, di, &m));
-}
-
-/* t->lock is held. */
-static int grow(struct ddfs_fs *fs)
+/* Promise the blocks that the table gains next, zeroed. t->lock is held. */
+static int promise_growth(struct ddfs_fs *fs, struct ddfs_range *r)
 {
 	struct ddfs_itable *t = &fs->itable;
 	uint64_t want = t->nr_slots / DDFS_INODES_PER_BLOCK / 4;
-	struct ddfs_range r;
-	struct ddfs_tx *tx;
 	int err;
 
 	if (want < GROW_MIN_BLOCKS)
@@ -189,21 +174,34 @@ static int grow(struct ddfs_fs *fs)
 		want = GROW_MAX_BLOCKS;
 	if (t->nr_slots > UINT32_MAX - want * DDFS_INODES_PER_BLOCK)
 		return -ENOSPC;
-	err = ddfs_alloc_get(fs, 0, want, 1, 0, &r);
-	if (err)
-		return err;
-	fs->media->ops->set(fs->media, ddfs_block_off(r.start), 0, r.len << DDFS_BLOCK_SHIFT);
-	tx = ddfs_tx_begin(fs);
-	if (!tx) {
-		ddfs_alloc_put(fs, r);
-		return -ENOMEM;
-	}
-	ddfs_tx_adopt(tx, r);
-	pthread_rwlock_wrlock(&t->map_lock);
-	err = table_extend(tx, r);
-	pthread_rwlock_unlock(&t->map_lock);
+	err = ddfs_alloc_get(fs, 0, want, 1, 0, r);
 	if (!err)
-		t->nr_slots += (uint32_t)r.len * DDFS_INODES_PER_BLOCK;
+		fs->media->ops->set(
+			fs->media, ddfs_block_off(r->start), 0, r->len << DDFS_BLOCK_SHIFT);
+	return err;
+}
+
+int ddfs_itable_join(struct ddfs_tx *tx, struct ddfs_ino_grant *g)
+{
+	struct ddfs_inode_disk *di, *backup;
+	uint64_t blocks;
+	struct ddfs_map m = { .kind = DDFS_MAP_WRITTEN };
+	int err;
+
+	if (!g->growth.len)
+		return 0;
+	ddfs_tx_adopt(tx, g->growth);
+	pthread_rwlock_wrlock(&tx->fs->itable.map_lock);
+	g->joined = true;
+	di = table_edit(tx);
+	blocks = ddfs_le64(di->size) >> DDFS_BLOCK_SHIFT;
+	m.lblk = (uint32_t)blocks;
+	m.len = (uint32_t)g->growth.len;
+	m.pblk = g->growth.start;
+	di->size = ddfs_to64((blocks + g->growth.len) << DDFS_BLOCK_SHIFT);
+	err = ddfs_extent_insert(tx, di, &m);
+	backup = ddfs_tx_edit(tx, ddfs_itable_backup_off(tx->fs), sizeof(*backup));
+	*backup = *di;
 	return err;
 }
 
@@ -212,44 +210,89 @@ static uint32_t nr_unused(const struct ddfs_itable *t)
 	return t->nr_slots - DDFS_INO_FIRST - atomic_load(&t->nr_used);
 }
 
-int ddfs_itable_get(struct ddfs_fs *fs, uint32_t *ino, uint32_t *gen, uint64_t *off)
+static uint32_t next_gen(const struct ddfs_fs *fs, uint32_t gen)
 {
-	struct ddfs_itable *t = &fs->itable;
-	const struct ddfs_inode_disk *di;
-	uint32_t floor;
-	int err = 0;
+	uint32_t floor = ddfs_le32(table_inode(fs)->gen);
 
-	pthread_mutex_lock(&t->lock);
-	if (!t->nr_free && !nr_unused(t))
-		t->scanned = t->nr_slots;
-	while (!t->nr_free && !err)
-		err = t->scanned < t->nr_slots ? scan_some(fs) : grow(fs);
-	if (!err) {
-		*ino = t->free_ino[t->nr_free - 1];
-		err = ddfs_itable_find(fs, *ino, off);
-	}
-	if (!err) {
-		t->nr_free--;
-		t->nr_pending++;
-		atomic_fetch_add(&t->nr_used, 1);
-	}
-	pthread_mutex_unlock(&t->lock);
+	gen = (gen > floor ? gen : floor) + 1;
+	/* 0 is the root's alone: identity 1 must be nobody else's. */
+	return gen ? gen : 1;
+}
+
+/* The first number of blocks that the table does not have yet. */
+static int get_new(struct ddfs_fs *fs, struct ddfs_ino_grant *g)
+{
+	int err = promise_growth(fs, &g->growth);
+
 	if (err)
 		return err;
-	di = (const void *)(fs->base + *off);
-	floor = ddfs_le32(table_inode(fs)->gen);
-	*gen = (ddfs_le32(di->gen) > floor ? ddfs_le32(di->gen) : floor) + 1;
-	/* 0 is the root's alone: identity 1 must be nobody else's. */
-	if (!*gen)
-		*gen = 1;
+	g->ino = fs->itable.nr_slots;
+	g->gen = next_gen(fs, 0);
+	g->off = ddfs_block_off(g->growth.start);
 	return 0;
 }
 
-void ddfs_itable_settle(struct ddfs_fs *fs, bool used)
+static int get_free(struct ddfs_fs *fs, struct ddfs_ino_grant *g)
+{
+	struct ddfs_itable *t = &fs->itable;
+	const struct ddfs_inode_disk *di;
+	int err;
+
+	g->ino = t->free_ino[t->nr_free - 1];
+	err = ddfs_itable_find(fs, g->ino, &g->off);
+	if (err)
+		return err;
+	t->nr_free--;
+	di = (const void *)(fs->base + g->off);
+	g->gen = next_gen(fs, ddfs_le32(di->gen));
+	return 0;
+}
+
+int ddfs_itable_get(struct ddfs_fs *fs, struct ddfs_ino_grant *g)
+{
+	struct ddfs_itable *t = &fs->itable;
+	int err = 0;
+
+	*g = (struct ddfs_ino_grant){ 0 };
+	pthread_mutex_lock(&t->lock);
+	if (!t->nr_free && !nr_unused(t))
+		t->scanned = t->nr_slots;
+	while (!t->nr_free && t->scanned < t->nr_slots && !err)
+		err = scan_some(fs);
+	if (!err)
+		err = t->nr_free ? get_free(fs, g) : get_new(fs, g);
+	if (!err) {
+		t->nr_pending++;
+		atomic_fetch_add(&t->nr_used, 1);
+	}
+	if (err || !g->growth.len)
+		pthread_mutex_unlock(&t->lock);
+	return err;
+}
+
+/* t->lock is held, since the number was got. */
+static void settle_growth(struct ddfs_fs *fs, const struct ddfs_ino_grant *g, bool used)
 {
 	struct ddfs_itable *t = &fs->itable;
 
-	pthread_mutex_lock(&t->lock);
+	if (g->joined)
+		pthread_rwlock_unlock(&t->map_lock);
+	else
+		ddfs_alloc_put(fs, g->growth);
+	if (!used)
+		return;
+	t->nr_slots += (uint32_t)g->growth.len * DDFS_INODES_PER_BLOCK;
+	t->scanned = g->ino + 1;
+}
+
+void ddfs_itable_settle(struct ddfs_fs *fs, struct ddfs_ino_grant *g, bool used)
+{
+	struct ddfs_itable *t = &fs->itable;
+
+	if (g->growth.len)
+		settle_growth(fs, g, used);
+	else
+		pthread_mutex_lock(&t->lock);
 	t->nr_pending--;
 	pthread_mutex_unlock(&t->lock);
 	if (!used)

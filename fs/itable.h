@@ -13,7 +13,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fs/alloc.h"
+
 struct ddfs_fs;
+struct ddfs_tx;
 
 struct ddfs_itable {
 	pthread_mutex_t lock;	   /* protects what follows but map_lock and nr_used */
@@ -35,11 +38,22 @@ int ddfs_itable_find(struct ddfs_fs *fs, uint32_t ino, uint64_t *off);
 /* With map_lock held: what lies there stays a slot of the table until it is dropped. */
 int ddfs_itable_find_locked(struct ddfs_fs *fs, uint32_t ino, uint64_t *off);
 
-/* A number that nobody has, its slot and its next generation. Grows the table if need be, in a
- * transaction of its own: hold no lane. -ENOSPC. */
-int ddfs_itable_get(struct ddfs_fs *fs, uint32_t *ino, uint32_t *gen, uint64_t *off);
-/* The transaction that uses a number from ddfs_itable_get is over, whichever way. */
-void ddfs_itable_settle(struct ddfs_fs *fs, bool used);
+/* A number that nobody has, for a transaction that is to use it. */
+struct ddfs_ino_grant {
+	uint32_t ino;
+	uint32_t gen;
+	uint64_t off;		  /* of the slot */
+	struct ddfs_range growth; /* blocks that the table gains in the same transaction; while
+				   * there are any, itable.lock is held until it is settled */
+	bool joined;
+};
+
+/* Hold no lane. -ENOSPC. */
+int ddfs_itable_get(struct ddfs_fs *fs, struct ddfs_ino_grant *g);
+/* The growth, if there is one, becomes part of the transaction that uses the number. */
+int ddfs_itable_join(struct ddfs_tx *tx, struct ddfs_ino_grant *g);
+/* That transaction is over; used: it was committed. */
+void ddfs_itable_settle(struct ddfs_fs *fs, struct ddfs_ino_grant *g, bool used);
 /* A slot that was in use is free on media. */
 void ddfs_itable_drop(struct ddfs_fs *fs);
 /* Its number may be used again: no object in memory has it. */
