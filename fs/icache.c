@@ -325,7 +325,9 @@ int ddfs_inode_new(struct ddfs_fs *fs, struct ddfs_ino_grant *g, uint32_t mode, 
 		ddfs_itable_put(fs, g->ino);
 		return -ENOMEM;
 	}
-	pthread_rwlock_wrlock(&ip->lock);
+	/* Nobody knows it yet: that its lock is taken behind itable.lock can block no one. */
+	if (pthread_rwlock_trywrlock(&ip->lock))
+		abort();
 	pthread_mutex_lock(&s->lock);
 	shard_insert(s, ip);
 	pthread_mutex_unlock(&s->lock);
