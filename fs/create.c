@@ -123,9 +123,7 @@ static int make(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, si
 		*out = ip;
 		return 0;
 	}
-	if (op->tx)
-		ddfs_tx_abort(op->tx);
-	op->tx = NULL;
+	ddfs_op_abort(op);
 	ddfs_inode_cancel(ip, &g);
 	return err;
 }

@@ -372,9 +372,7 @@ int ddfs_extents_replace(struct ddfs_op *op, struct ddfs_inode *ip, const struct
 	if (!z)
 		return err;
 	if (err) {
-		if (op->tx)
-			ddfs_tx_abort(op->tx);
-		op->tx = NULL;
+		ddfs_op_abort(op);
 		ddfs_inode_cancel(z, &g);
 		return err;
 	}

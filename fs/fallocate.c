@@ -218,6 +218,32 @@ static int punch_large(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t first
 	return err;
 }
 
+/* On a filesystem too full for punch_large: piece by piece, each as atomic as any transaction. */
+static int punch_pieces(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t first, uint32_t last)
+{
+	ddfs_op_abort(op);
+	while (first < last) {
+		uint32_t n = last - first;
+		struct ddfs_inode_disk *di;
+		int err;
+
+		while (!ddfs_extent_range_is_small(
+			op->fs, NULL, ddfs_inode_view(ip, NULL), first, n))
+			n = (n + 1) / 2;
+		err = ddfs_op_tx_reserve(op);
+		if (err)
+			return err;
+		di = ddfs_inode_edit(op->tx, ip);
+		err = ddfs_extent_remove(op->tx, di, first, n, true);
+		if (!err)
+			err = ddfs_op_commit(op);
+		if (err)
+			return err;
+		first += n;
+	}
+	return 0;
+}
+
 /* A DAX file gives up whole units; the rest of what is punched becomes unwritten. */
 static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
 {
@@ -225,12 +251,14 @@ static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request
 	uint32_t first = (uint32_t)((q->first + unit - 1) / unit * unit);
 	uint32_t last = (uint32_t)(q->last / unit * unit);
 	struct ddfs_inode_disk *di;
-	int err = zero_edges(ip, q);
+	int err = 0;
 
-	if (!err && first < last &&
-		!ddfs_extent_range_is_small(
-			op->fs, NULL, ddfs_inode_view(ip, NULL), first, last - first))
+	if (first < last && !ddfs_extent_range_is_small(
+				    op->fs, NULL, ddfs_inode_view(ip, NULL), first, last - first)) {
 		err = punch_large(op, ip, first, last);
+		if (err == -ENOSPC)
+			err = punch_pieces(op, ip, first, last);
+	}
 	if (!err)
 		err = ddfs_op_tx_reserve(op);
 	if (err)
@@ -242,7 +270,12 @@ static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request
 			op->tx, di, q->first, q->last - q->first, DDFS_MAP_UNWRITTEN);
 	if (!err && first < last)
 		err = ddfs_extent_remove(op->tx, di, first, last - first, true);
-	return err ? err : ddfs_op_commit(op);
+	if (!err)
+		err = ddfs_op_commit(op);
+	/* Behind what can fail: then the contents are as they were. */
+	if (!err)
+		err = zero_edges(ip, q);
+	return err ? err : op->fs->media->ops->drain(op->fs->media);
 }
 
 /* Extents of the range, made unwritten; blocks stay where they are. */
@@ -290,9 +323,9 @@ static int zero_range(struct ddfs_op *op, struct ddfs_inode *ip, const struct re
 	int err = reserve(op, ip, q);
 
 	if (!err)
-		err = zero_edges(ip, q);
-	if (!err)
 		err = unwrite(op, ip, q);
+	if (!err)
+		err = zero_edges(ip, q);
 	return err ? err : touch_size(op, ip, q);
 }
 

@@ -329,10 +329,7 @@ ssize_t ddfs_write_locked(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t of
 	while (w.len && !err)
 		err = write_piece(&w);
 	/* A transaction that failed has changed nothing, and what follows needs none of it. */
-	if (op->tx) {
-		ddfs_tx_abort(op->tx);
-		op->tx = NULL;
-	}
+	ddfs_op_abort(op);
 	if (w.off > off) {
 		end = finish(&w);
 		if (end)

@@ -80,10 +80,16 @@ int ddfs_op_commit(struct ddfs_op *op)
 	return ddfs_tx_commit(tx);
 }
 
-int ddfs_op_end(struct ddfs_op *op, int err)
+void ddfs_op_abort(struct ddfs_op *op)
 {
 	if (op->tx)
 		ddfs_tx_abort(op->tx);
+	op->tx = NULL;
+}
+
+int ddfs_op_end(struct ddfs_op *op, int err)
+{
+	ddfs_op_abort(op);
 	while (op->nr_locked)
 		pthread_rwlock_unlock(&op->locked[--op->nr_locked]->lock);
 	if (op->renaming)

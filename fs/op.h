@@ -48,6 +48,8 @@ int ddfs_op_tx(struct ddfs_op *op);
  * allocated. Its tree nodes may come from the reserve. */
 int ddfs_op_tx_reserve(struct ddfs_op *op);
 int ddfs_op_commit(struct ddfs_op *op);
+/* Give up the transaction, if there is one, and go on. */
+void ddfs_op_abort(struct ddfs_op *op);
 /* Aborts a transaction that was not committed. Returns err. */
 int ddfs_op_end(struct ddfs_op *op, int err);
 

@@ -73,8 +73,9 @@ int ddfs_inode_free(struct ddfs_tx *tx, struct ddfs_inode_disk *di)
 	return err;
 }
 
-/* One transaction's worth of what lies at or behind lblk, from the end. */
-static int trim_step(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk)
+/* One transaction's worth of what lies at or behind lblk, from the end; with whole, of the xattrs
+ * first. */
+static int trim_step(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk, bool whole)
 {
 	struct ddfs_inode_disk *di;
 	int err = ddfs_op_tx_reserve(op);
@@ -82,10 +83,32 @@ static int trim_step(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk)
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);
-	if (!ddfs_le32(di->nlink) && ddfs_le64(di->xattr_root) && !ddfs_xattr_is_small(op->fs, di))
+	if (whole && ddfs_le64(di->xattr_root) && !ddfs_xattr_is_small(op->fs, di))
 		err = ddfs_xattr_free_some(op->tx, di);
 	else
 		err = ddfs_extent_trim_some(op->tx, di, lblk);
+	return err ? err : ddfs_op_commit(op);
+}
+
+static bool tail_is_small(const struct ddfs_inode *ip, uint32_t lblk)
+{
+	return ddfs_extent_range_is_small(
+		ip->fs, NULL, ddfs_inode_view(ip, NULL), lblk, UINT32_MAX - lblk);
+}
+
+int ddfs_orphan_trim(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk)
+{
+	struct ddfs_inode_disk *di;
+	int err = 0;
+
+	while (!err && !tail_is_small(ip, lblk))
+		err = trim_step(op, ip, lblk, false);
+	if (!err)
+		err = ddfs_op_tx_reserve(op);
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	err = ddfs_extent_remove(op->tx, di, lblk, UINT32_MAX - lblk, true);
 	return err ? err : ddfs_op_commit(op);
 }
 
@@ -99,11 +122,9 @@ static uint32_t end_block(const struct ddfs_inode *ip)
 static bool wants_step(const struct ddfs_inode *ip)
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
-	uint32_t end = end_block(ip);
 
-	if (!ddfs_le32(di->nlink))
-		return !ddfs_inode_is_small(ip->fs, di);
-	return !ddfs_extent_range_is_small(ip->fs, NULL, di, end, UINT32_MAX - end);
+	return ddfs_le32(di->nlink) ? !tail_is_small(ip, end_block(ip))
+				    : !ddfs_inode_is_small(ip->fs, di);
 }
 
 /* The last step for a file that lives on. Of a unit that it keeps as a DAX file, but was not when
@@ -125,7 +146,7 @@ int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
 	int err = 0;
 
 	while (!err && wants_step(ip))
-		err = trim_step(op, ip, end);
+		err = trim_step(op, ip, end, !ddfs_le32(ddfs_inode_view(ip, NULL)->nlink));
 	if (err)
 		return err;
 	ddfs_op_lock(op, op->fs->orphans, true);

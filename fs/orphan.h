@@ -27,8 +27,11 @@ int ddfs_inode_free(struct ddfs_tx *tx, struct ddfs_inode_disk *di);
 /* Free, in as many transactions as it takes, what lies behind the end of an orphan (all, if it
  * has no links), then take it out of the directory. ip is locked exclusive by op. */
 int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip);
-/* The same for an inode that nobody has locked and that may be in use again; no-op if it has
- * links or is open. */
+/* Free what lies at lblk and behind it of an inode that has no links but is open, and so is among
+ * the orphans already. ip is locked exclusive by op. */
+int ddfs_orphan_trim(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk);
+/* ddfs_orphan_finish for an inode that nobody has locked and that may be in use again; no-op if it
+ * has links or is open. */
 int ddfs_orphan_reap(struct ddfs_inode *ip);
 
 /* At mount: finish all. */

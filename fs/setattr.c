@@ -18,12 +18,13 @@ static int shrink(
 	const struct ddfs_inode_disk *view = ddfs_inode_view(ip, NULL);
 	uint32_t end = ddfs_file_end_block(size), from = ddfs_file_first_freed(ip, size);
 	bool small = ddfs_extent_range_is_small(op->fs, NULL, view, from, UINT32_MAX - from);
+	bool unlinked = !ddfs_le32(view->nlink);
 	struct ddfs_inode_disk *di;
 	int err;
 
-	/* Too much for one transaction: the new size first, and the inode among the orphans
-	 * until the blocks behind it are free. */
-	if (!small)
+	/* Too much for one transaction: the new size first, and the inode among the orphans, where
+	 * an unlinked one is already, until the blocks behind it are free. */
+	if (!small && !unlinked)
 		ddfs_op_lock(op, op->fs->orphans, true);
 	err = ddfs_op_tx_reserve(op);
 	if (err)
@@ -36,12 +37,14 @@ static int shrink(
 		err = ddfs_extent_convert(op->tx, di, end, from - end, DDFS_MAP_UNWRITTEN);
 	if (!err && small)
 		err = ddfs_extent_remove(op->tx, di, from, UINT32_MAX - from, true);
-	else if (!err)
+	else if (!err && !unlinked)
 		err = ddfs_orphan_add(op->tx, ip->ino);
 	if (!err)
 		err = ddfs_op_commit(op);
 	if (err || small)
 		return err;
+	if (unlinked)
+		return ddfs_orphan_trim(op, ip, from);
 	pthread_rwlock_unlock(&op->locked[--op->nr_locked]->lock);
 	return ddfs_orphan_finish(op, ip);
 }
