@@ -35,7 +35,8 @@ void ddfs_links_add(struct ddfs_inode_disk *di, int n)
 	di->nlink = ddfs_to32(ddfs_le32(di->nlink) + (uint32_t)n);
 }
 
-int ddfs_child_check(const struct ddfs_inode *dir, struct ddfs_inode *ip)
+/* A directory must say that dir is its parent, or two could be locked in either order. */
+static int check_parent(const struct ddfs_inode *dir, const struct ddfs_inode *ip)
 {
 	uint32_t parent;
 
@@ -45,14 +46,13 @@ int ddfs_child_check(const struct ddfs_inode *dir, struct ddfs_inode *ip)
 	parent = ddfs_le32(ddfs_inode_view(ip, NULL)->parent);
 	if (parent == dir->ino)
 		return 0;
-	ddfs_inode_put(ip);
 	return ddfs_corrupt(dir->fs, "directory %u: an entry leads to directory %u of directory %u",
 		dir->ino, ip->ino, parent);
 }
 
-/* The child that name leads to, referenced but not locked. dir is locked. */
-static int get_child(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_inode **out)
+int ddfs_child_get(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_inode **out)
 {
+	struct ddfs_inode *ip;
 	uint32_t ino;
 	int err = ddfs_dir_find(dir, NULL, name, len, &ino);
 
@@ -62,11 +62,19 @@ static int get_child(struct ddfs_inode *dir, const char *name, size_t len, struc
 	if (ino < DDFS_INO_FIRST || ino == dir->ino)
 		return ddfs_corrupt(dir->fs,
 			"directory %u: an entry leads to inode %u, which can't be", dir->ino, ino);
-	err = ddfs_inode_get_ino(dir->fs, ino, out);
+	err = ddfs_inode_get_ino(dir->fs, ino, &ip);
 	if (err == -ESTALE)
 		return ddfs_corrupt(dir->fs,
 			"directory %u: an entry leads to inode %u, which is free", dir->ino, ino);
-	return err ? err : ddfs_child_check(dir, *out);
+	if (err)
+		return err;
+	err = check_parent(dir, ip);
+	if (err) {
+		ddfs_inode_put(ip);
+		return err;
+	}
+	*out = ip;
+	return 0;
 }
 
 int ddfs_lookup(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_entry *out)
@@ -77,7 +85,7 @@ int ddfs_lookup(struct ddfs_inode *dir, const char *name, size_t len, struct ddf
 	if (err)
 		return err;
 	pthread_rwlock_rdlock(&dir->lock);
-	err = get_child(dir, name, len, &ip);
+	err = ddfs_child_get(dir, name, len, &ip);
 	if (!err) {
 		ddfs_getattr(ip, &out->attr);
 		ddfs_inode_put(ip);
@@ -230,7 +238,7 @@ static int remove_locked(struct ddfs_op *op, struct ddfs_inode *dir, const char 
 	int links = want_dir ? 2 : 1;
 	struct ddfs_inode_disk *di;
 	struct ddfs_inode *ip;
-	int err = get_child(dir, name, len, &ip);
+	int err = ddfs_child_get(dir, name, len, &ip);
 
 	if (err)
 		return err;

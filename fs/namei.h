@@ -14,9 +14,9 @@
 int ddfs_may_add(const struct ddfs_inode *dir);
 int ddfs_may_remove(const struct ddfs_inode *dir, const struct ddfs_inode *child);
 
-/* A child got by number through an entry of dir, which is locked: a directory must say that dir is
- * its parent, or two could be locked in either order. -EUCLEAN, and the reference is put. */
-int ddfs_child_check(const struct ddfs_inode *dir, struct ddfs_inode *ip);
+/* The child that name leads to, referenced but not locked. dir is locked. -ENOENT, or -EUCLEAN if
+ * the entry cannot be. */
+int ddfs_child_get(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_inode **out);
 
 /* Add n links to the shadow di. */
 void ddfs_links_add(struct ddfs_inode_disk *di, int n);

@@ -49,28 +49,10 @@ static int is_below(struct ddfs_inode *dir, const struct ddfs_inode *ip, bool *b
 
 static int get_end(struct ddfs_op *op, struct end *e)
 {
-	uint32_t ino;
-	int err = ddfs_dir_find(e->dir, NULL, e->name, e->len, &ino);
+	int err = ddfs_child_get(e->dir, e->name, e->len, &e->ip);
 
 	if (err)
 		return err == -ENOENT && !e->dir->dead ? 0 : err;
-	if (ino < DDFS_INO_FIRST || ino == e->dir->ino)
-		return ddfs_corrupt(op->fs,
-			"directory %u: an entry leads to inode %u, which can't be", e->dir->ino,
-			ino);
-	err = ddfs_inode_get_ino(op->fs, ino, &e->ip);
-	if (err)
-		return err == -ESTALE
-			       ? ddfs_corrupt(op->fs,
-					 "directory %u: an entry leads to inode %u, which is "
-					 "free",
-					 e->dir->ino, ino)
-			       : err;
-	err = ddfs_child_check(e->dir, e->ip);
-	if (err) {
-		e->ip = NULL;
-		return err;
-	}
 	ddfs_op_hold(op, e->ip);
 	e->is_dir = type_is_dir(e->ip);
 	return 0;
