@@ -6,8 +6,10 @@
  * freed on media first, then given back in memory (put), when no page of it is held any more.
  *
  * Blocks lie in chunks of 2 MiB, chunks in groups. Small requests fill partly used chunks of the
- * calling CPU's group, so that whole chunks stay whole for large ones. A group's index is built
- * when it is first looked at.
+ * calling CPU's group, so that whole chunks stay whole for large ones; and where the unit of DAX
+ * inodes is larger than a chunk they fill units that are broken already. Requests that are large
+ * or aligned get the longest runs there are, across groups. A group's index is built when it is
+ * first looked at.
  */
 #ifndef DDFS_FS_ALLOC_H
 #define DDFS_FS_ALLOC_H
@@ -35,8 +37,12 @@ struct ddfs_group {
 	uint32_t nr_free_chunks;
 	uint32_t cursor; /* chunk where the last small request was served */
 	uint64_t nr_free;
+	/* No run of free blocks in the group, and none of wholly free chunks, is longer than so
+	 * many blocks; 0: not known. */
+	uint64_t longest_run, longest_row;
 	uint64_t *used;	   /* 8 words a chunk */
 	uint16_t *free_in; /* free blocks a chunk */
+	uint16_t *run_in;  /* no run inside the chunk is longer; 0: not known */
 	uint64_t *whole;   /* a bit a chunk: wholly free */
 	uint64_t *partial; /* a bit a chunk: some blocks free, some not */
 };
@@ -53,14 +59,16 @@ struct ddfs_alloc {
 
 enum ddfs_alloc_flags {
 	DDFS_ALLOC_RESERVE = 1 << 0, /* for what must not fail, such as unlink's bookkeeping */
-	DDFS_ALLOC_EXACT = 1 << 1,   /* all of want or nothing */
+	DDFS_ALLOC_FEW = 1 << 1,     /* what is not there in one piece comes from the longest
+				      * runs, as it does for what is aligned or a chunk long */
 };
 
 int ddfs_alloc_init(struct ddfs_fs *fs);
 void ddfs_alloc_fini(struct ddfs_fs *fs);
 
 /* Take up to want contiguous blocks: at goal if that is free (0: no preference), starting at a
- * multiple of align blocks, of which the result is a multiple too. -ENOSPC. */
+ * multiple of align blocks, of which the result is a multiple too. align is a power of two.
+ * -ENOSPC. */
 int ddfs_alloc_get(struct ddfs_fs *fs, uint64_t goal, uint64_t want, uint64_t align,
 	unsigned int flags, struct ddfs_range *out);
 void ddfs_alloc_put(struct ddfs_fs *fs, struct ddfs_range r);

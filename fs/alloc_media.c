@@ -50,9 +50,10 @@ static int group_alloc(struct ddfs_group *g)
 {
 	g->used = lazy_alloc((size_t)g->nr_chunks * 64);
 	g->free_in = calloc(g->nr_chunks, sizeof(*g->free_in));
+	g->run_in = calloc(g->nr_chunks, sizeof(*g->run_in));
 	g->whole = malloc(map_bytes(g));
 	g->partial = calloc(1, map_bytes(g));
-	return g->used && g->free_in && g->whole && g->partial ? 0 : -ENOMEM;
+	return g->used && g->free_in && g->run_in && g->whole && g->partial ? 0 : -ENOMEM;
 }
 
 static void group_free(struct ddfs_group *g)
@@ -60,10 +61,11 @@ static void group_free(struct ddfs_group *g)
 	if (g->used)
 		munmap(g->used, (size_t)g->nr_chunks * 64);
 	free(g->free_in);
+	free(g->run_in);
 	free(g->whole);
 	free(g->partial);
 	g->used = NULL;
-	g->free_in = NULL;
+	g->free_in = g->run_in = NULL;
 	g->whole = g->partial = NULL;
 }
 

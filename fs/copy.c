@@ -5,6 +5,7 @@
 #include "fs/core.h"
 #include "fs/extent.h"
 #include "fs/file.h"
+#include "fs/layout_break.h"
 
 /* Locks are held meanwhile: a larger request is answered in part, and asked for again. */
 #define COPY_MAX (UINT64_C(64) << 20)
@@ -59,9 +60,10 @@ static ssize_t copy_run(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_
 }
 
 static ssize_t copy_all(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_in,
-	struct ddfs_inode *out, uint64_t off_out, uint64_t len)
+	struct ddfs_inode *out, uint64_t off_out, uint64_t len, struct ddfs_wait *wait)
 {
 	uint64_t size = ddfs_le64(ddfs_inode_view(in, NULL)->size), done = 0;
+	int err;
 
 	if (off_in >= size)
 		return 0;
@@ -75,6 +77,10 @@ static ssize_t copy_all(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_
 		len = DDFS_FILE_SIZE_MAX - off_out;
 	if (in == out && off_in < off_out + len && off_out < off_in + len)
 		return -EINVAL;
+	err = ddfs_break_layouts(op, out, off_out >> DDFS_BLOCK_SHIFT,
+		(off_out + len + DDFS_BLOCK_BYTES - 1) >> DDFS_BLOCK_SHIFT, wait);
+	if (err)
+		return err;
 	while (done < len) {
 		ssize_t n = copy_run(op, in, off_in + done, out, off_out + done, len - done);
 
@@ -86,7 +92,7 @@ static ssize_t copy_all(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_
 }
 
 ssize_t ddfs_copy_range(struct ddfs_inode *in, uint64_t off_in, struct ddfs_inode *out,
-	uint64_t off_out, size_t len)
+	uint64_t off_out, size_t len, struct ddfs_wait *wait)
 {
 	struct ddfs_op op;
 	ssize_t ret;
@@ -102,7 +108,7 @@ ssize_t ddfs_copy_range(struct ddfs_inode *in, uint64_t off_in, struct ddfs_inod
 			    (DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND))
 		ret = -EPERM;
 	if (!ret)
-		ret = copy_all(&op, in, off_in, out, off_out, len);
+		ret = copy_all(&op, in, off_in, out, off_out, len, wait);
 	ddfs_op_end(&op, 0);
 	return ret;
 }

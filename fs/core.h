@@ -14,7 +14,9 @@
  *	group->media_lock		ascending, taken by commit
  *	fs->dirty_lock
  *	icache shard			itable.map_lock shared may follow
- *	group->lock | inode->tlock	leaves
+ *	layouts->lock			never with pins.held
+ *	pins.held.lock
+ *	group->lock | inode->tlock | pins.records.lock	leaves
  */
 #ifndef DDFS_FS_CORE_H
 #define DDFS_FS_CORE_H
@@ -34,6 +36,7 @@
 #include "fs/itable.h"
 #include "fs/lane.h"
 #include "fs/media.h"
+#include "fs/pins.h"
 
 /* Most bytes that one read returns. */
 #define DDFS_IO_MAX (1u << 20)
@@ -59,8 +62,11 @@ struct ddfs_fs {
 	struct ddfs_alloc alloc;
 	struct ddfs_itable itable;
 	struct ddfs_icache icache;
+	struct ddfs_pins pins;
 	/* One bit a block: a tree node there has been checked since it was brought in. */
 	_Atomic uint64_t *verified;
+	/* One bit a chunk: some block of it may have that, so that others need not be looked at. */
+	_Atomic uint64_t *node_chunks;
 	struct ddfs_inode *orphans; /* the orphan directory */
 	pthread_mutex_t dirty_lock;
 	struct ddfs_inode *dirty_head; /* oldest first; protected by dirty_lock */

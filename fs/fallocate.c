@@ -8,126 +8,18 @@
 #include "fs/core.h"
 #include "fs/extent_bulk.h"
 #include "fs/file.h"
+#include "fs/layout_break.h"
 #include "fs/tx.h"
-
-/* Most blocks that one transaction maps here: each chunk is a record in its lane. */
-#define STEP_BLOCKS (64u * DDFS_CHUNK_BLOCKS)
-#define STEP_RUNS   24u
-/* Bytes of shadows after which a step ends: each run may move all entries of another leaf. */
-#define STEP_ARENA (24u << 10)
 
 /* What is asked for, in bytes and in the blocks that lie wholly inside. */
 struct request {
 	uint64_t off, len, end;
 	uint32_t first, last; /* whole blocks: [first, last) */
 	bool keep_size;
+	struct ddfs_wait *wait;
 };
 
 /* ---- allocate ------------------------------------------------------------------------------- */
-
-/* Runs for the holes of the range, promised in memory before anything changes on media, so that
- * running out of space leaves nothing behind. */
-static int promise_hole(
-	struct ddfs_inode *ip, uint32_t lblk, uint64_t len, struct ddfs_extents *runs)
-{
-	uint64_t unit = ddfs_file_unit(ip);
-	uint64_t goal = ddfs_file_goal(ip, lblk);
-
-	if (lblk % unit || len % unit)
-		unit = 1;
-	while (len) {
-		struct ddfs_range r;
-		struct ddfs_map m = { .lblk = lblk, .kind = DDFS_MAP_UNWRITTEN };
-		int err = ddfs_alloc_get(ip->fs, goal, len, unit, 0, &r);
-
-		if (err)
-			return err;
-		m.pblk = r.start;
-		m.len = (uint32_t)r.len;
-		err = ddfs_extents_add(runs, &m);
-		if (err) {
-			ddfs_alloc_put(ip->fs, r);
-			return err;
-		}
-		lblk += (uint32_t)r.len;
-		len -= r.len;
-		goal = r.start + r.len;
-	}
-	return 0;
-}
-
-static int promise_all(
-	struct ddfs_inode *ip, uint32_t first, uint32_t last, struct ddfs_extents *runs)
-{
-	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
-
-	for (uint64_t at = first; at < last;) {
-		struct ddfs_map m;
-		int err = ddfs_extent_lookup(ip->fs, NULL, di, (uint32_t)at, &m);
-
-		if (err)
-			return err;
-		if (at + m.len > last)
-			m.len = last - (uint32_t)at;
-		if (m.kind == DDFS_MAP_HOLE)
-			err = promise_hole(ip, m.lblk, m.len, runs);
-		if (err)
-			return err;
-		at += m.len;
-	}
-	return 0;
-}
-
-/* Give back the runs from *at on; *done blocks of the first are in use. */
-static void give_back(struct ddfs_fs *fs, const struct ddfs_extents *runs, size_t at, uint32_t done)
-{
-	for (; at < runs->nr; at++, done = 0) {
-		uint64_t start = ddfs_le64(runs->e[at].start) & ~DDFS_EXTENT_UNWRITTEN;
-
-		ddfs_alloc_put(
-			fs, (struct ddfs_range){ start + done, ddfs_le32(runs->e[at].len) - done });
-	}
-}
-
-/* Map some of the runs, from block *done of run *at on. */
-static int map_step(struct ddfs_op *op, struct ddfs_inode *ip, const struct ddfs_extents *runs,
-	size_t *at, uint32_t *done)
-{
-	uint32_t budget = STEP_BLOCKS, d = *done;
-	struct ddfs_inode_disk *di;
-	size_t i = *at;
-	int err = ddfs_op_tx(op);
-
-	if (err)
-		return err;
-	di = ddfs_inode_edit(op->tx, ip);
-	for (unsigned int n = 0;
-		n < STEP_RUNS && i < runs->nr && budget && op->tx->arena_used < STEP_ARENA && !err;
-		n++) {
-		const struct ddfs_extent *e = &runs->e[i];
-		uint32_t left = ddfs_le32(e->len) - d, len = left < budget ? left : budget;
-		struct ddfs_map m = { ddfs_le32(e->lblk) + d, len,
-			(ddfs_le64(e->start) & ~DDFS_EXTENT_UNWRITTEN) + d, DDFS_MAP_UNWRITTEN };
-
-		err = ddfs_extent_insert(op->tx, di, &m);
-		ddfs_tx_adopt(op->tx, (struct ddfs_range){ m.pblk, len });
-		budget -= len;
-		d += len;
-		if (d == ddfs_le32(e->len)) {
-			i++;
-			d = 0;
-		}
-	}
-	if (err) {
-		/* The abort gives back what was adopted; the caller the rest. */
-		*at = i;
-		*done = d;
-		return err;
-	}
-	*at = i;
-	*done = d;
-	return ddfs_op_commit(op);
-}
 
 static int touch_size(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
 {
@@ -149,20 +41,7 @@ static int touch_size(struct ddfs_op *op, struct ddfs_inode *ip, const struct re
 /* Blocks, unwritten, for the holes of the range. */
 static int reserve(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
 {
-	uint64_t unit = ddfs_file_unit(ip);
-	uint64_t last = (ddfs_file_end_block(q->end) + unit - 1) / unit * unit;
-	uint32_t first = (uint32_t)((q->off >> DDFS_BLOCK_SHIFT) / unit * unit);
-	struct ddfs_extents runs = { 0 };
-	size_t at = 0;
-	uint32_t done = 0;
-	int err = promise_all(ip, first, last > UINT32_MAX ? UINT32_MAX : (uint32_t)last, &runs);
-
-	while (!err && at < runs.nr)
-		err = map_step(op, ip, &runs, &at, &done);
-	if (err)
-		give_back(op->fs, &runs, at, done);
-	ddfs_extents_fini(&runs);
-	return err;
+	return ddfs_file_allocate(op, ip, q->off >> DDFS_BLOCK_SHIFT, ddfs_file_end_block(q->end));
 }
 
 static int allocate(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
@@ -251,8 +130,10 @@ static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request
 	uint32_t first = (uint32_t)((q->first + unit - 1) / unit * unit);
 	uint32_t last = (uint32_t)(q->last / unit * unit);
 	struct ddfs_inode_disk *di;
-	int err = 0;
+	int err = ddfs_break_layouts(op, ip, q->first, q->last, q->wait);
 
+	if (err)
+		return err;
 	if (first < last && !ddfs_extent_range_is_small(
 				    op->fs, NULL, ddfs_inode_view(ip, NULL), first, last - first)) {
 		err = punch_large(op, ip, first, last);
@@ -319,9 +200,11 @@ static int unwrite(struct ddfs_op *op, struct ddfs_inode *ip, const struct reque
 
 static int zero_range(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
 {
-	/* What may lack room comes first: a failure leaves the contents as they were. */
-	int err = reserve(op, ip, q);
+	int err = ddfs_break_layouts(op, ip, q->first, q->last, q->wait);
 
+	/* What may lack room comes first: a failure leaves the contents as they were. */
+	if (!err)
+		err = reserve(op, ip, q);
 	if (!err)
 		err = unwrite(op, ip, q);
 	if (!err)
@@ -367,6 +250,8 @@ static int collapse(struct ddfs_op *op, struct ddfs_inode *ip, const struct requ
 	if (!err && q->end >= size)
 		err = -EINVAL;
 	if (!err)
+		err = ddfs_break_layouts(op, ip, q->first, UINT64_MAX, q->wait);
+	if (!err)
 		err = split_out(ip, q->first, q->last, &keep, &drop);
 	for (from = 0; from < keep.nr && ddfs_le32(keep.e[from].lblk) < q->first; from++)
 		;
@@ -391,6 +276,8 @@ static int insert(struct ddfs_op *op, struct ddfs_inode *ip, const struct reques
 		err = -EINVAL;
 	if (!err && q->len > DDFS_FILE_SIZE_MAX - size)
 		err = -EFBIG;
+	if (!err)
+		err = ddfs_break_layouts(op, ip, q->first, UINT64_MAX, q->wait);
 	if (!err)
 		err = ddfs_extents_load(ip->fs, di, 0, q->first, &keep);
 	from = keep.nr;
@@ -442,11 +329,14 @@ static int may_change(const struct ddfs_inode *ip, int mode)
 	return ddfs_fs_writable(ip->fs);
 }
 
-int ddfs_fallocate(struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len)
+int ddfs_fallocate(
+	struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len, struct ddfs_wait *wait)
 {
-	struct request q = {
-		.off = off, .len = len, .end = off + len, .keep_size = mode & FALLOC_FL_KEEP_SIZE
-	};
+	struct request q = { .off = off,
+		.len = len,
+		.end = off + len,
+		.keep_size = mode & FALLOC_FL_KEEP_SIZE,
+		.wait = wait };
 	struct ddfs_op op;
 	int err;
 

@@ -51,7 +51,7 @@ static int may_open(const struct ddfs_inode *ip, int flags)
 	return writes ? ddfs_fs_writable(ip->fs) : 0;
 }
 
-int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv)
+int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv, struct ddfs_wait *wait)
 {
 	struct ddfs_attr size = { .size = 0 };
 	int err;
@@ -64,33 +64,41 @@ int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv)
 	pthread_rwlock_unlock(&ip->lock);
 	if (err || !(flags & O_TRUNC) || !S_ISREG(ip->type))
 		return err;
+	/* Who cancels the wait may put the caller's reference before this has closed it again. */
+	ddfs_inode_hold(ip);
 	err = ddfs_setattr(ip, &size,
-		DDFS_SET_SIZE | DDFS_SET_MTIME_NOW | (kill_priv ? DDFS_SET_KILL_PRIV : 0), NULL);
+		DDFS_SET_SIZE | DDFS_SET_MTIME_NOW | (kill_priv ? DDFS_SET_KILL_PRIV : 0), NULL,
+		wait);
 	if (err)
 		ddfs_release(ip);
+	ddfs_inode_put(ip);
 	return err;
+}
+
+uint64_t ddfs_file_unused(struct ddfs_inode *ip)
+{
+	const struct ddfs_inode_disk *di;
+	bool unlinked = false;
+	uint64_t blocks = 0;
+
+	/* Under the lock: who is removing the last name just now may have seen it in use, and
+	 * leaves the rest to this. */
+	pthread_rwlock_wrlock(&ip->lock);
+	if (!ip->dead && !ddfs_inode_in_use(ip)) {
+		di = ddfs_inode_view(ip, NULL);
+		unlinked = !ddfs_le32(di->nlink);
+		blocks = ddfs_le64(di->nr_blocks);
+		/* A DAX attribute that changed meanwhile takes effect with the next open. */
+		ip->dax = ddfs_inode_wants_dax(ip->fs, di);
+	}
+	pthread_rwlock_unlock(&ip->lock);
+	return unlinked && !ddfs_orphan_reap(ip) ? blocks : 0;
 }
 
 void ddfs_release(struct ddfs_inode *ip)
 {
-	const struct ddfs_inode_disk *di;
-	bool unlinked = false;
-
-	if (atomic_fetch_sub(&ip->opens, 1) > 1)
-		return;
-	/* Under the lock: who is removing the last name just now may have seen it open, and leaves
-	 * the rest to this. */
-	pthread_rwlock_wrlock(&ip->lock);
-	if (!ip->dead) {
-		di = ddfs_inode_view(ip, NULL);
-		unlinked = !ddfs_le32(di->nlink);
-		/* A DAX attribute that changed meanwhile takes effect with the next open. */
-		if (!atomic_load(&ip->opens))
-			ip->dax = ddfs_inode_wants_dax(ip->fs, di);
-	}
-	pthread_rwlock_unlock(&ip->lock);
-	if (unlinked)
-		ddfs_orphan_reap(ip);
+	if (atomic_fetch_sub(&ip->opens, 1) == 1)
+		ddfs_file_unused(ip);
 }
 
 /* The pieces of [off, off + len) in iov; the file's lock is held. */

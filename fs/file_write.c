@@ -13,6 +13,10 @@
 #include "fs/tx.h"
 #include "fs/xattr.h"
 
+/* Largest unit that is allocated within the transaction that writes to it: each chunk is a record
+ * in its lane. */
+#define HOLE_UNIT_MAX (32u * DDFS_CHUNK_BLOCKS)
+
 /* One call of write(2). */
 struct writer {
 	struct ddfs_op *op;
@@ -83,7 +87,7 @@ int ddfs_zero_mapped(struct ddfs_inode *ip, uint64_t from, uint64_t to)
 
 int ddfs_zero_tail(struct ddfs_inode *ip, uint64_t size, uint64_t to)
 {
-	uint64_t end = (size + DDFS_BLOCK_BYTES - 1) & ~(uint64_t)(DDFS_BLOCK_BYTES - 1);
+	uint64_t end = size + ip->fs->dax_unit_bytes;
 
 	return to > size ? ddfs_zero_mapped(ip, size, to < end ? to : end) : 0;
 }
@@ -279,6 +283,9 @@ static int write_piece(struct writer *w)
 		return err;
 	if (m.kind == DDFS_MAP_UNWRITTEN)
 		return write_unwritten(w, &m);
+	/* What is too much for the transaction of a write comes first, in steps. */
+	if (m.kind == DDFS_MAP_HOLE && ddfs_file_unit(w->ip) > HOLE_UNIT_MAX)
+		return ddfs_file_allocate(w->op, w->ip, m.lblk, (uint64_t)m.lblk + 1);
 	if (m.kind == DDFS_MAP_HOLE)
 		return write_hole(w, m);
 	n = bytes_in(w, m.len);

@@ -12,6 +12,7 @@
  *	lanes_off		lanes: the redo log
  *	chunk_table_off		chunk table, 128 bytes for each 2 MiB of the device
  *	pagemap_off		the pagemap's own storage, if it is kept on the device
+ *	pins_off		the pin table
  *	data_off		metadata and data blocks
  *	end - 8192		second root block
  *	end - 4096		second superblock
@@ -60,7 +61,7 @@ static inline struct le64 ddfs_to64(uint64_t v)
 	return (struct le64){ htole64(v) };
 }
 
-#define DDFS_VERSION_MEDIA 1
+#define DDFS_VERSION_MEDIA 2
 
 #define DDFS_BLOCK_SHIFT  12
 #define DDFS_BLOCK_BYTES  4096u
@@ -114,6 +115,8 @@ struct ddfs_super {
 	struct le64 chunk_table_off;
 	struct le64 pagemap_off; /* 0: the pagemap is kept in memory */
 	struct le64 pagemap_bytes;
+	struct le64 pins_off;
+	struct le64 pins_bytes;
 	struct le64 data_off;
 	struct le64 dax_unit_bytes; /* allocation unit of DAX inodes */
 	struct le64 mkfs_time;	    /* seconds since 1970 */
@@ -123,11 +126,11 @@ struct ddfs_super {
 	struct le32 owner_pid;
 	uint8_t owner_boot_id[16];
 	struct le64 mount_time;
-	struct le32 nr_mounts;
+	struct le32 nr_mounts;	      /* writable ones; also the epoch of the mount's pins */
 	struct le32 nr_used_inodes;   /* valid when clean */
 	struct le32 first_free_inode; /* valid when clean: none is free below */
 	struct le32 pad;
-	uint8_t reserved[4096 - 280];
+	uint8_t reserved[4096 - 296];
 };
 static_assert(sizeof(struct ddfs_super) == 4096, "superblock");
 static_assert(offsetof(struct ddfs_super, magic) == 8, "superblock");
@@ -136,12 +139,12 @@ static_assert(offsetof(struct ddfs_super, device_bytes) == 120, "superblock");
 static_assert(offsetof(struct ddfs_super, csum_seed) == 156, "superblock");
 static_assert(offsetof(struct ddfs_super, hash_seed) == 160, "superblock");
 static_assert(offsetof(struct ddfs_super, lanes_off) == 168, "superblock");
-static_assert(offsetof(struct ddfs_super, dax_unit_bytes) == 208, "superblock");
-static_assert(offsetof(struct ddfs_super, mkfs_time) == 216, "superblock");
-static_assert(offsetof(struct ddfs_super, seq) == 224, "superblock");
-static_assert(offsetof(struct ddfs_super, owner_boot_id) == 240, "superblock");
-static_assert(offsetof(struct ddfs_super, mount_time) == 256, "superblock");
-static_assert(offsetof(struct ddfs_super, first_free_inode) == 272, "superblock");
+static_assert(offsetof(struct ddfs_super, dax_unit_bytes) == 224, "superblock");
+static_assert(offsetof(struct ddfs_super, mkfs_time) == 232, "superblock");
+static_assert(offsetof(struct ddfs_super, seq) == 240, "superblock");
+static_assert(offsetof(struct ddfs_super, owner_boot_id) == 256, "superblock");
+static_assert(offsetof(struct ddfs_super, mount_time) == 272, "superblock");
+static_assert(offsetof(struct ddfs_super, first_free_inode) == 288, "superblock");
 
 /* ---- groups and chunks ---------------------------------------------------------------------- */
 
@@ -192,6 +195,38 @@ struct ddfs_lane_record {
 	struct le32 pad;
 };
 static_assert(sizeof(struct ddfs_lane_record) == 16, "record");
+
+/* ---- pins ----------------------------------------------------------------------------------- */
+
+#define DDFS_PINS_BYTES_MIN 65536u
+#define DDFS_PINS_BYTES_MAX (16u << 20)
+
+/* Head of the pin table; records follow, in slots of their size. */
+struct ddfs_pin_table {
+	struct le32 crc;
+	struct le32 nr_slots; /* that may be in use: those behind have not been since mkfs */
+	uint8_t reserved[56];
+};
+static_assert(sizeof(struct ddfs_pin_table) == 64, "pin table");
+
+/* Pages of a file that a client holds, from before it is told of them until it has let go. Free if
+ * crc does not hold. Means something only while the client lives, hence never after a power
+ * loss: it is stored, but not waited for. */
+struct ddfs_pin_record {
+	struct le32 crc;
+	struct le32 epoch; /* nr_mounts of the mount that it was made in; never 0 */
+	struct le32 ino;
+	struct le32 gen;
+	struct le32 lblk;  /* of the file */
+	struct le32 len;   /* blocks */
+	struct le64 start; /* block of the device */
+	struct le32 pid;   /* of the holder, for people */
+	struct le32 mode;  /* enum ddfs_pin_mode */
+	struct le64 since; /* seconds since 1970 */
+	uint8_t reserved[16];
+};
+static_assert(sizeof(struct ddfs_pin_record) == 64, "pin record");
+static_assert(offsetof(struct ddfs_pin_record, start) == 24, "pin record");
 
 /* ---- inodes --------------------------------------------------------------------------------- */
 

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "fs/altmap.h"
 #include "fs/core.h"
 #include "fs/orphan.h"
 #include "fs/super.h"
@@ -98,16 +99,24 @@ static size_t verified_bytes(const struct ddfs_fs *fs)
 	return (fs->nr_blocks + 63) / 64 * 8;
 }
 
+static size_t node_chunks_bytes(const struct ddfs_fs *fs)
+{
+	return (fs->nr_blocks / DDFS_CHUNK_BLOCKS + 63) / 64 * 8;
+}
+
 static int alloc_memory(struct ddfs_fs *fs)
 {
 	int err;
 
 	fs->verified = map_zeroes(verified_bytes(fs), PROT_READ | PROT_WRITE);
+	fs->node_chunks = map_zeroes(node_chunks_bytes(fs), PROT_READ | PROT_WRITE);
 	fs->zeroes = map_zeroes(DDFS_IO_MAX, PROT_READ);
-	if (!fs->verified || !fs->zeroes)
+	if (!fs->verified || !fs->node_chunks || !fs->zeroes)
 		return -ENOMEM;
 	err = ddfs_icache_init(fs);
-	return err ? err : ddfs_lanes_init(fs);
+	if (!err)
+		err = ddfs_lanes_init(fs);
+	return err ? err : ddfs_pins_init(fs);
 }
 
 static int recover_lanes(struct ddfs_fs *fs)
@@ -144,6 +153,19 @@ static int count_all(struct ddfs_fs *fs)
 	return err ? err : ddfs_itable_count(fs);
 }
 
+/* A writable mount begins, and with it the epoch of its pins. */
+static int begin_writing(struct ddfs_fs *fs)
+{
+	int err = ddfs_pins_check_epoch(fs);
+
+	if (!err)
+		err = ddfs_super_mark_mounted(fs);
+	if (err)
+		return err;
+	atomic_store(&fs->pins.mounts, ddfs_le32(fs->super.nr_mounts));
+	return ddfs_pins_recover(fs);
+}
+
 static int recover(struct ddfs_fs *fs)
 {
 	struct ddfs_recovery *r = &fs->recovery;
@@ -161,7 +183,7 @@ static int recover(struct ddfs_fs *fs)
 	if (!err)
 		err = ddfs_inode_get_ino(fs, DDFS_INO_ORPHAN, &fs->orphans);
 	if (!err && !fs->readonly)
-		err = ddfs_super_mark_mounted(fs);
+		err = begin_writing(fs);
 	if (!err && !fs->readonly)
 		err = ddfs_orphans_recover(fs, &r->nr_orphans_freed);
 	r->usec_orphans = lap(&t);
@@ -172,12 +194,15 @@ static void fs_delete(struct ddfs_fs *fs)
 {
 	if (fs->itable.nr_slots || fs->itable.free_ino)
 		ddfs_itable_fini(fs);
-	ddfs_alloc_fini(fs);
 	ddfs_icache_fini(fs);
+	ddfs_pins_fini(fs);
+	ddfs_alloc_fini(fs);
 	if (fs->lanes.tx)
 		ddfs_lanes_fini(fs);
 	if (fs->verified)
 		munmap((void *)fs->verified, verified_bytes(fs));
+	if (fs->node_chunks)
+		munmap((void *)fs->node_chunks, node_chunks_bytes(fs));
 	if (fs->zeroes)
 		munmap((void *)(uintptr_t)fs->zeroes, DDFS_IO_MAX);
 	pthread_mutex_destroy(&fs->dirty_lock);
@@ -215,6 +240,8 @@ int ddfs_fs_open(struct ddfs_media *media, const struct ddfs_fs_options *opt, st
 	pthread_mutex_init(&fs->dirty_lock, NULL);
 	err = fs_init(fs);
 	if (err) {
+		if (fs->pins.layouts)
+			ddfs_pins_abandon(fs);
 		if (fs->orphans)
 			ddfs_inode_put(fs->orphans);
 		fs_delete(fs);
@@ -235,7 +262,13 @@ static int settle(struct ddfs_fs *fs)
 
 	if (!err)
 		err = ddfs_itable_shrink(fs);
-	return err ? err : ddfs_super_mark_clean(fs);
+	if (err)
+		return err;
+	ddfs_pin_records_close(fs);
+	ddfs_altmap_flush(fs);
+	/* On media they are free. */
+	ddfs_held_release_all(fs);
+	return ddfs_super_mark_clean(fs);
 }
 
 int ddfs_fs_close(struct ddfs_fs *fs)
@@ -244,14 +277,15 @@ int ddfs_fs_close(struct ddfs_fs *fs)
 	int err = 0;
 
 	fs->kernel_refs = false;
-	if (!ddfs_fs_writable(fs)) {
-		/* What was open and had no name any more is open no more. */
+	ddfs_pins_kill(fs);
+	/* What was open and had no name any more is open no more. */
+	if (!ddfs_fs_writable(fs))
 		err = ddfs_orphans_recover(fs, &nr);
-		if (!err)
-			err = settle(fs);
-		if (!err)
-			err = fs->media->ops->deep_flush(fs->media);
-	}
+	ddfs_pins_abandon(fs);
+	if (!err && !ddfs_fs_writable(fs))
+		err = settle(fs);
+	if (!err && !ddfs_fs_writable(fs))
+		err = fs->media->ops->deep_flush(fs->media);
 	ddfs_inode_put(fs->orphans);
 	fs_delete(fs);
 	return err;
@@ -293,7 +327,8 @@ static int to_readonly(struct ddfs_fs *fs)
 		return err;
 	atomic_store(&fs->readonly, true);
 	quiesce(fs);
-	err = ddfs_super_mark_clean(fs);
+	/* Counts on the device go on changing, and what is clean has none. */
+	err = fs->pins.map_on_device ? 0 : ddfs_super_mark_clean(fs);
 	return err ? err : fs->media->ops->deep_flush(fs->media);
 }
 
@@ -312,21 +347,30 @@ static int to_writable(struct ddfs_fs *fs)
 	}
 	err = ddfs_super_check_writable(fs);
 	if (!err)
-		err = ddfs_super_mark_mounted(fs);
+		err = begin_writing(fs);
 	if (!err)
 		atomic_store(&fs->readonly, false);
 	return err;
 }
 
+/* Pins are recorded by a writable mount and not by a read-only one, and belong to its epoch. */
+static int change_readonly(struct ddfs_fs *fs, bool readonly)
+{
+	int err = ddfs_pins_freeze(fs);
+
+	if (err)
+		return err;
+	err = readonly ? to_readonly(fs) : to_writable(fs);
+	ddfs_pins_thaw(fs);
+	return err;
+}
+
 int ddfs_fs_remount(struct ddfs_fs *fs, const struct ddfs_fs_options *opt)
 {
-	bool ro = atomic_load(&fs->readonly);
 	int err = 0;
 
-	if (opt->readonly && !ro)
-		err = to_readonly(fs);
-	else if (!opt->readonly && ro)
-		err = to_writable(fs);
+	if (opt->readonly != atomic_load(&fs->readonly))
+		err = change_readonly(fs, opt->readonly);
 	if (err)
 		return err;
 	fs->opt.lazytime = opt->lazytime;
@@ -386,4 +430,19 @@ void ddfs_fs_recovery(struct ddfs_fs *fs, struct ddfs_recovery *out)
 bool ddfs_fs_is_readonly(struct ddfs_fs *fs)
 {
 	return atomic_load(&fs->readonly);
+}
+
+uint64_t ddfs_fs_bytes(struct ddfs_fs *fs)
+{
+	return fs->nr_blocks << DDFS_BLOCK_SHIFT;
+}
+
+uint64_t ddfs_fs_dax_unit(struct ddfs_fs *fs)
+{
+	return fs->dax_unit_bytes;
+}
+
+void ddfs_fs_uuid(struct ddfs_fs *fs, uint8_t out[16])
+{
+	memcpy(out, fs->super.uuid, sizeof(fs->super.uuid));
 }

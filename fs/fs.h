@@ -27,6 +27,8 @@
 #include <sys/uio.h>
 #include <time.h>
 
+#include "layout/layout.h"
+
 struct ddfs_fs;
 struct ddfs_inode;
 struct ddfs_media;
@@ -48,6 +50,13 @@ enum ddfs_atime { DDFS_ATIME_RELATIME, DDFS_ATIME_NOATIME, DDFS_ATIME_STRICT };
 enum ddfs_errors { DDFS_ERRORS_CONTINUE, DDFS_ERRORS_REMOUNT_RO, DDFS_ERRORS_ABORT };
 enum ddfs_dax { DDFS_DAX_INODE, DDFS_DAX_ALWAYS, DDFS_DAX_NEVER };
 
+/* Where the pagemap is kept. */
+enum ddfs_pagemap_place {
+	DDFS_PAGEMAP_AUTO, /* on the device if mkfs reserved room there */
+	DDFS_PAGEMAP_MEM,
+	DDFS_PAGEMAP_DEV, /* -EINVAL if mkfs reserved none */
+};
+
 /* One line for a person, no newline; priority as in syslog(3). */
 typedef void (*ddfs_log_fn)(void *arg, int priority, const char *line);
 
@@ -63,6 +72,16 @@ struct ddfs_fs_options {
 	uint32_t owner_pid;   /* recorded on media while mounted; 0: the caller's */
 	ddfs_log_fn log;      /* NULL: silent */
 	void *log_arg;
+
+	/* pins; see layout/layout.h */
+	unsigned int lease_time; /* seconds; 0: 45 */
+	enum ddfs_lease_expire lease_expire;
+	enum ddfs_memory_type memory;
+	enum ddfs_pagemap_place map;
+	/* Whether a client of the mount with that epoch still holds the device, so that what it
+	 * pinned must stay. NULL: none does. */
+	bool (*clients_alive)(void *arg, uint32_t epoch);
+	void *clients_arg;
 };
 
 /* Replays the lanes, frees orphans, marks the filesystem mounted. -EUCLEAN: not a devdaxfs or
@@ -103,6 +122,8 @@ struct ddfs_recovery {
 	bool used_backup_super;
 	uint32_t nr_lanes_replayed;
 	uint64_t nr_orphans_freed;
+	uint64_t nr_pins_kept;	  /* that clients of earlier mounts still hold */
+	uint64_t nr_pins_dropped; /* that nobody holds any more */
 	uint64_t usec_super, usec_lanes, usec_count, usec_orphans; /* time of each phase */
 };
 void ddfs_fs_recovery(struct ddfs_fs *fs, struct ddfs_recovery *out);
@@ -173,7 +194,7 @@ enum ddfs_setattr {
 };
 /* One transaction for all of mask. out may be NULL. */
 int ddfs_setattr(struct ddfs_inode *ip, const struct ddfs_attr *attr, unsigned int mask,
-	struct ddfs_attr *out);
+	struct ddfs_attr *out, struct ddfs_wait *wait);
 
 /* chattr(1). Only DDFS_FLAGS_SETTABLE; others -EOPNOTSUPP. The kernel has checked
  * CAP_LINUX_IMMUTABLE. */
@@ -229,7 +250,7 @@ int ddfs_readdir(
 /* Count an open of the inode; flags are open(2)'s. An unlinked inode lives until the last
  * release. -EPERM where immutable or append-only forbids flags; O_TRUNC truncates. The inode
  * reference is the caller's own matter: a file handle holds one of its own. */
-int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv);
+int ddfs_open(struct ddfs_inode *ip, int flags, bool kill_priv, struct ddfs_wait *wait);
 void ddfs_release(struct ddfs_inode *ip);
 
 /* Called once, with the inode's lock held shared, with pointers into the read-only view (or to
@@ -250,11 +271,89 @@ ssize_t ddfs_write(
 
 int ddfs_fsync(struct ddfs_inode *ip, bool datasync);
 /* mode: FALLOC_FL_* of <linux/falloc.h>. */
-int ddfs_fallocate(struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len);
+int ddfs_fallocate(
+	struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len, struct ddfs_wait *wait);
 /* whence: SEEK_DATA or SEEK_HOLE. -ENXIO. */
 int64_t ddfs_seek(struct ddfs_inode *ip, uint64_t off, int whence);
 ssize_t ddfs_copy_range(struct ddfs_inode *in, uint64_t off_in, struct ddfs_inode *out,
-	uint64_t off_out, size_t len);
+	uint64_t off_out, size_t len, struct ddfs_wait *wait);
+
+/* ---- pins ----------------------------------------------------------------------------------- */
+
+/*
+ * Calls above that take a struct ddfs_wait may take pages away from a file, and must wait while
+ * they are pinned. They return -EINPROGRESS then, with nothing done and nothing held, and
+ * wait->wake is called once: with 0, call again with the same arguments; else that is the result.
+ * Once a call has returned anything else, ddfs_wait_end lets pins in again that queued behind it.
+ * wait NULL: -EBUSY instead. What frees an unlinked file does so when its last pin goes.
+ */
+
+/* The pins of the whole filesystem: for listing, leases, holders that end. Lives as long as fs. */
+struct ddfs_layouts *ddfs_fs_layouts(struct ddfs_fs *fs);
+/* Of one file. */
+struct ddfs_layout *ddfs_inode_layout(struct ddfs_inode *ip);
+/* Of this mount, or of the next one while it is read-only. Pins carry it, and clients lock the
+ * device with it. */
+uint32_t ddfs_fs_epoch(struct ddfs_fs *fs);
+uint64_t ddfs_fs_dax_unit(struct ddfs_fs *fs); /* bytes */
+uint64_t ddfs_fs_bytes(struct ddfs_fs *fs);    /* of the device that it uses */
+void ddfs_fs_uuid(struct ddfs_fs *fs, uint8_t out[16]);
+
+enum ddfs_pin_flags {
+	DDFS_PIN_FAULT = 1 << 0,       /* allocate and zero what is not written */
+	DDFS_PIN_GROW = 1 << 1,	       /* the file's size becomes at least the range's end */
+	DDFS_PIN_WHOLE_UNITS = 1 << 2, /* widen to DAX allocation units */
+};
+
+/* A run of bytes of a file. */
+struct ddfs_file_extent {
+	uint64_t off, len; /* bytes */
+	uint64_t device_off;
+	bool hole, unwritten;
+};
+
+struct ddfs_pin_args {
+	uint64_t off, len;	 /* bytes; len 0: to the end of the file */
+	enum ddfs_pin_mode mode; /* MODE_READ, MODE_WRITE or both */
+	unsigned int flags;
+	uint32_t epoch; /* that its client has locked the device for; 0: any */
+	struct ddfs_pin_owner *owner;
+	struct ddfs_holder *holder;
+};
+/* What was pinned. */
+struct ddfs_pinned {
+	uint64_t id;
+	uint64_t off, len; /* as widened to pages or units, and cut at the last unit of the file */
+	uint32_t nr_extents;
+};
+
+/* Errors as DDFS_IOC_PIN tells; -EINPROGRESS: queued behind a change. wait NULL: -EAGAIN. Extents
+ * that could not be pinned (holes, unwritten) are among nr_extents. The first `max` of them go to
+ * extents. An inode that has pins stays in memory. */
+int ddfs_pin(struct ddfs_inode *ip, const struct ddfs_pin_args *args, struct ddfs_wait *wait,
+	struct ddfs_pinned *out, struct ddfs_file_extent *extents, uint32_t max);
+/* -ENOENT: not one of the owner's. */
+int ddfs_unpin(struct ddfs_fs *fs, struct ddfs_pin_owner *owner, uint64_t id);
+/* Extents of a pin from number first on; returns how many, 0 when there are no more; -ENOENT. */
+int ddfs_pin_extents(struct ddfs_fs *fs, struct ddfs_pin_owner *owner, uint64_t id, uint32_t first,
+	struct ddfs_file_extent *extents, uint32_t max);
+/* The open file is closed. */
+void ddfs_pins_release(struct ddfs_fs *fs, struct ddfs_pin_owner *owner);
+
+/* The extents of a range, from off on, at most max; *next is where to go on, off + len (or the end
+ * of the file) when all is told. fault: allocate and zero first. Returns how many. */
+int ddfs_layout_query(struct ddfs_inode *ip, uint64_t off, uint64_t len, bool fault,
+	struct ddfs_file_extent *extents, uint32_t max, uint64_t *next);
+
+/* What was stored to a range of the file through a mapping is durable when it returns. len 0: to
+ * the end. */
+int ddfs_sync_range(struct ddfs_inode *ip, uint64_t off, uint64_t len);
+
+/* To be called about once a second: expires leases, lets go of what clients of earlier mounts no
+ * longer hold. */
+void ddfs_pins_tick(struct ddfs_fs *fs);
+/* To be called when ddfs_holders_fd is readable. */
+void ddfs_pins_collect(struct ddfs_fs *fs);
 
 /* ---- extended attributes -------------------------------------------------------------------- */
 

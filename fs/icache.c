@@ -34,6 +34,7 @@ int ddfs_icache_init(struct ddfs_fs *fs)
 
 static void inode_delete(struct ddfs_inode *ip)
 {
+	ddfs_layout_fini(&ip->layout);
 	pthread_rwlock_destroy(&ip->lock);
 	pthread_mutex_destroy(&ip->tlock);
 	free(ip);
@@ -73,6 +74,7 @@ static struct ddfs_inode *inode_alloc(
 	ip->type = mode & S_IFMT;
 	ip->dax = dax;
 	ip->refs = 1;
+	ddfs_layout_init(&ip->layout, fs->pins.layouts, ddfs_id_make(ino, gen));
 	/* Readers who never pause must not keep a writer out. Nobody locks an inode twice. */
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);

@@ -27,12 +27,14 @@ struct ddfs_inode {
 	struct ddfs_fs *fs;
 	uint32_t ino;
 	uint32_t gen;
-	uint64_t off;	  /* of the slot, bytes */
-	uint32_t type;	  /* S_IFMT bits of its mode; fixed */
-	bool dax;	  /* fixed while open; changed with lock held exclusive */
-	atomic_bool dead; /* gone from media; set under lock, never cleared */
-	bool forgotten;	  /* dead, and the kernel's reference is gone; protected by shard lock */
+	uint64_t off;		 /* of the slot, bytes */
+	uint32_t type;		 /* S_IFMT bits of its mode; fixed */
+	bool dax;		 /* fixed while open or pinned; changed with lock held exclusive */
+	atomic_bool told_misfit; /* that it can't be mapped as it is laid out */
+	atomic_bool dead;	 /* gone from media; set under lock, never cleared */
+	bool forgotten; /* dead, and the kernel's reference is gone; protected by shard lock */
 	atomic_uint opens;
+	struct ddfs_layout layout; /* who has pages of it, and who waits for them */
 	pthread_rwlock_t lock; /* everything of the inode on media; see fs/core.h for the order */
 
 	pthread_mutex_t tlock; /* protects what follows, up to times */
@@ -115,7 +117,8 @@ void ddfs_set_time(struct le64 *sec, struct le32 *ns, struct timespec t);
 void ddfs_touch(struct ddfs_inode_disk *di, bool mtime);
 /* The file was read: atime, if the mount asks for it. Lock held shared. */
 void ddfs_inode_accessed(struct ddfs_inode *ip);
-/* The file was overwritten in place: mtime and ctime, lazily. Lock held exclusive. */
+/* The file was overwritten in place, or may be by who has it pinned: mtime and ctime, lazily. Lock
+ * held. */
 void ddfs_inode_modified(struct ddfs_inode *ip);
 /* Write lazy times now. No lock is held. */
 int ddfs_inode_write_times(struct ddfs_inode *ip);

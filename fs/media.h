@@ -41,6 +41,12 @@ struct ddfs_media_ops {
 	/* Push the platform's own buffers to media as well, for everything drained by anybody
 	 * before the call. Never elided. 0 or -errno. */
 	int (*deep_flush)(struct ddfs_media *m);
+
+	/* The one exception: the writable view of a range that holds no structure of the media
+	 * format and means nothing after a crash, to be stored to directly. For the counts of the
+	 * pagemap, which are changed with atomic operations. Stores there are neither flushed nor
+	 * counted. */
+	void *(*scratch)(struct ddfs_media *m, uint64_t off, size_t len);
 };
 
 /* What went through the door since it was opened; each is a plain sum, read without a lock. */

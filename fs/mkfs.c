@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "fs/altmap.h"
 #include "fs/csum.h"
 #include "fs/format.h"
 #include "fs/fs.h"
@@ -41,6 +42,16 @@ static uint64_t choose_group_chunks(uint64_t nr_chunks, uint64_t align)
 	return n < 8192 ? n : 8192;
 }
 
+/* A record for each 64 KiB of a small device; some 260,000 are enough for any. */
+static uint64_t choose_pins_bytes(uint64_t bytes)
+{
+	uint64_t n = round_up(bytes / 1024, DDFS_BLOCK_BYTES);
+
+	if (n < DDFS_PINS_BYTES_MIN)
+		return DDFS_PINS_BYTES_MIN;
+	return n < DDFS_PINS_BYTES_MAX ? n : DDFS_PINS_BYTES_MAX;
+}
+
 int ddfs_geometry_init(uint64_t size, uint64_t align, bool map_dev, struct ddfs_geometry *out)
 {
 	struct ddfs_geometry g = { .block_bytes = DDFS_BLOCK_BYTES,
@@ -65,13 +76,15 @@ int ddfs_geometry_init(uint64_t size, uint64_t align, bool map_dev, struct ddfs_
 		g.group_table_off + g.nr_groups * sizeof(struct ddfs_group_desc), DDFS_BLOCK_BYTES);
 	g.chunk_table_off = g.lanes_off + g.nr_lanes * g.lane_bytes;
 	g.chunk_table_bytes = g.nr_chunks * sizeof(struct ddfs_chunk);
-	end = round_up(g.chunk_table_off + g.chunk_table_bytes, DDFS_CHUNK_BYTES);
+	end = round_up(g.chunk_table_off + g.chunk_table_bytes, DDFS_BLOCK_BYTES);
 	if (map_dev) {
-		g.pagemap_off = end;
-		g.pagemap_bytes = round_up(g.nr_blocks * 4, DDFS_CHUNK_BYTES);
-		end += g.pagemap_bytes;
+		g.pagemap_off = round_up(end, DDFS_CHUNK_BYTES);
+		g.pagemap_bytes = round_up(g.nr_blocks * 4, DDFS_BLOCK_BYTES);
+		end = g.pagemap_off + g.pagemap_bytes;
 	}
-	g.data_off = end;
+	g.pins_off = end;
+	g.pins_bytes = choose_pins_bytes(g.device_bytes);
+	g.data_off = round_up(g.pins_off + g.pins_bytes, DDFS_CHUNK_BYTES);
 	g.dax_unit_bytes = align > DDFS_BLOCK_BYTES ? align : DDFS_BLOCK_BYTES;
 	/* At least one chunk besides the one that ends with the second superblock. */
 	if (g.data_off + 2 * DDFS_CHUNK_BYTES > g.device_bytes)
@@ -198,6 +211,14 @@ static void write_lanes(struct maker *k)
 			sizeof(struct ddfs_lane_header));
 }
 
+/* No slot has been used yet, whatever is there. */
+static void write_pin_table(struct maker *k)
+{
+	struct ddfs_pin_table head = { 0 };
+
+	seal_and_copy(k, k->g->pins_off, &head, sizeof(head));
+}
+
 static void fill_super(struct ddfs_super *s, const struct ddfs_mkfs *p,
 	const struct ddfs_geometry *g, uint32_t seed, uint64_t hash_seed)
 {
@@ -219,6 +240,8 @@ static void fill_super(struct ddfs_super *s, const struct ddfs_mkfs *p,
 		.chunk_table_off = ddfs_to64(g->chunk_table_off),
 		.pagemap_off = ddfs_to64(g->pagemap_off),
 		.pagemap_bytes = ddfs_to64(g->pagemap_bytes),
+		.pins_off = ddfs_to64(g->pins_off),
+		.pins_bytes = ddfs_to64(g->pins_bytes),
 		.data_off = ddfs_to64(g->data_off),
 		.dax_unit_bytes = ddfs_to64(g->dax_unit_bytes),
 		.mkfs_time = ddfs_to64((uint64_t)time(NULL)),
@@ -252,7 +275,8 @@ int ddfs_mkfs(struct ddfs_media *m, const struct ddfs_mkfs *p, const struct ddfs
 	write_groups(&k);
 	write_chunks(&k);
 	write_lanes(&k);
-	err = m->ops->drain(m);
+	write_pin_table(&k);
+	err = ddfs_altmap_clear(m, g->pagemap_off, g->pagemap_bytes);
 	if (err)
 		return err;
 	fill_super(&super, p, g, k.seed, hash_seed);

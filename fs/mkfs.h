@@ -26,6 +26,7 @@ struct ddfs_geometry {
 	uint64_t lane_bytes;
 	uint64_t group_table_off, lanes_off, chunk_table_off, chunk_table_bytes;
 	uint64_t pagemap_off, pagemap_bytes; /* 0 unless map_dev */
+	uint64_t pins_off, pins_bytes;
 	uint64_t data_off;
 	uint64_t dax_unit_bytes; /* allocation unit of DAX inodes */
 	uint64_t inode_bytes;
@@ -35,7 +36,8 @@ struct ddfs_geometry {
  * DDFS_MAX_BYTES (the first 16 TiB could be used by giving that size). */
 int ddfs_geometry_init(uint64_t size, uint64_t align, bool map_dev, struct ddfs_geometry *out);
 
-/* Writes an empty filesystem: the same few hundred KiB whatever the size. Durable on return. */
+/* Writes an empty filesystem: the same few hundred KiB whatever the size, and zeroes where the
+ * pagemap will be, unless they are there. Durable on return. */
 int ddfs_mkfs(struct ddfs_media *m, const struct ddfs_mkfs *p, const struct ddfs_geometry *g);
 
 /* What a superblock says, for mkfs and for UUID= and LABEL=. */

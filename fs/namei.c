@@ -176,7 +176,7 @@ bool ddfs_link_drop_orphans(struct ddfs_inode *ip, int links)
 
 	if (ddfs_le32(di->nlink) > (uint32_t)links)
 		return false;
-	return atomic_load(&ip->opens) || !ddfs_inode_is_small(ip->fs, di);
+	return ddfs_inode_in_use(ip) || !ddfs_inode_is_small(ip->fs, di);
 }
 
 int ddfs_link_drop(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode_disk *di, int links,
@@ -191,7 +191,7 @@ int ddfs_link_drop(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode_
 	if (ddfs_le32(di->nlink))
 		return 0;
 	if (orphan) {
-		if (!atomic_load(&ip->opens)) {
+		if (!ddfs_inode_in_use(ip)) {
 			ddfs_inode_hold(ip);
 			fate->reap = ip;
 		}

@@ -22,8 +22,8 @@ int ddfs_child_get(struct ddfs_inode *dir, const char *name, size_t len, struct 
 void ddfs_links_add(struct ddfs_inode_disk *di, int n);
 
 /* A link of ip (locked exclusive, di its shadow) is gone, in op's transaction: what has no more
- * links is freed now if nobody has it open and it is small, else becomes an orphan. *fate is for
- * ddfs_link_dropped after the commit. */
+ * links is freed now if nobody has it open or pinned and it is small, else becomes an orphan. *fate
+ * is for ddfs_link_dropped after the commit. */
 struct ddfs_fate {
 	struct ddfs_inode *bury; /* freed with the transaction */
 	struct ddfs_inode *reap; /* to free step by step; a reference */

@@ -14,19 +14,55 @@ static bool is_verified(const struct ddfs_fs *fs, uint64_t blk)
 
 void ddfs_node_set_verified(struct ddfs_fs *fs, uint64_t blk)
 {
+	uint64_t chunk = blk / DDFS_CHUNK_BLOCKS, bit = UINT64_C(1) << (chunk % 64);
+	_Atomic uint64_t *word = &fs->node_chunks[chunk / 64];
+
+	if (!(atomic_load_explicit(word, memory_order_relaxed) & bit))
+		atomic_fetch_or(word, bit);
 	atomic_fetch_or_explicit(
 		&fs->verified[blk / 64], UINT64_C(1) << (blk % 64), memory_order_release);
 }
 
+/* The first chunk of [chunk, end) that may have a node; end if there is none. */
+static uint64_t next_chunk(const struct ddfs_fs *fs, uint64_t chunk, uint64_t end)
+{
+	while (chunk < end) {
+		uint64_t bits =
+			atomic_load_explicit(&fs->node_chunks[chunk / 64], memory_order_relaxed);
+
+		bits >>= chunk % 64;
+		if (bits) {
+			chunk += (uint64_t)__builtin_ctzll(bits);
+			break;
+		}
+		chunk = (chunk / 64 + 1) * 64;
+	}
+	return chunk < end ? chunk : end;
+}
+
+static bool any_verified(const struct ddfs_fs *fs, uint64_t blk, uint64_t end)
+{
+	while (blk < end) {
+		uint64_t left = 64 - blk % 64 < end - blk ? 64 - blk % 64 : end - blk;
+		uint64_t mask = (UINT64_MAX >> (64 - left)) << (blk % 64);
+
+		if (atomic_load_explicit(&fs->verified[blk / 64], memory_order_relaxed) & mask)
+			return true;
+		blk += left;
+	}
+	return false;
+}
+
 bool ddfs_node_any_verified(const struct ddfs_fs *fs, uint64_t blk, uint64_t n)
 {
-	for (uint64_t b = blk; b < blk + n;) {
-		uint64_t left = 64 - b % 64 < blk + n - b ? 64 - b % 64 : blk + n - b;
-		uint64_t mask = (left == 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1) << (b % 64);
+	uint64_t end = blk + n, last = (end + DDFS_CHUNK_BLOCKS - 1) / DDFS_CHUNK_BLOCKS;
+	uint64_t chunk = next_chunk(fs, blk / DDFS_CHUNK_BLOCKS, last);
 
-		if (atomic_load_explicit(&fs->verified[b / 64], memory_order_relaxed) & mask)
+	for (; chunk < last; chunk = next_chunk(fs, chunk + 1, last)) {
+		uint64_t from = chunk * DDFS_CHUNK_BLOCKS, to = from + DDFS_CHUNK_BLOCKS;
+
+		if (any_verified(fs, from > blk ? from : blk, to < end ? to : end))
 			return true;
-		b += left;
 	}
 	return false;
 }

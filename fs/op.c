@@ -53,6 +53,12 @@ void ddfs_op_hold(struct ddfs_op *op, struct ddfs_inode *ip)
 	op->held[op->nr_held++] = ip;
 }
 
+void ddfs_op_hold_more(struct ddfs_op *op, struct ddfs_inode *ip)
+{
+	ddfs_inode_hold(ip);
+	ddfs_op_hold(op, ip);
+}
+
 int ddfs_op_tx(struct ddfs_op *op)
 {
 	int err = ddfs_fs_writable(op->fs);

@@ -41,6 +41,8 @@ void ddfs_op_adopt_lock(struct ddfs_op *op, struct ddfs_inode *ip);
 void ddfs_op_lock_rename(struct ddfs_op *op);
 /* Put the reference at the end. */
 void ddfs_op_hold(struct ddfs_op *op, struct ddfs_inode *ip);
+/* Take another one for the time of the operation. */
+void ddfs_op_hold_more(struct ddfs_op *op, struct ddfs_inode *ip);
 
 /* Begin the transaction. -EROFS, -ENOMEM. */
 int ddfs_op_tx(struct ddfs_op *op);

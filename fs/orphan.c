@@ -11,6 +11,7 @@
 #include "fs/extent_bulk.h"
 #include "fs/file.h"
 #include "fs/htree.h"
+#include "fs/layout_break.h"
 #include "fs/op.h"
 #include "fs/tx.h"
 #include "fs/xattr.h"
@@ -172,7 +173,7 @@ int ddfs_orphan_reap(struct ddfs_inode *ip)
 
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	if (!ip->dead && !atomic_load(&ip->opens) && !ddfs_le32(ddfs_inode_view(ip, NULL)->nlink))
+	if (!ip->dead && !ddfs_inode_in_use(ip) && !ddfs_le32(ddfs_inode_view(ip, NULL)->nlink))
 		err = ddfs_orphan_finish(&op, ip);
 	return ddfs_op_end(&op, err);
 }
@@ -207,6 +208,14 @@ static int next_orphan(struct ddfs_fs *fs, uint64_t after, struct first *first)
 	return ret;
 }
 
+/* What lies behind the end of a file is given up, or made unwritten. */
+static uint32_t first_given_up(const struct ddfs_inode *ip)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+
+	return ddfs_le32(di->nlink) ? ddfs_file_end_block(ddfs_le64(di->size)) : 0;
+}
+
 static int recover_one(struct ddfs_fs *fs, uint32_t ino)
 {
 	struct ddfs_inode *ip;
@@ -218,7 +227,11 @@ static int recover_one(struct ddfs_fs *fs, uint32_t ino)
 	ddfs_op_begin(&op, fs);
 	ddfs_op_hold(&op, ip);
 	ddfs_op_lock(&op, ip, true);
-	return ddfs_op_end(&op, ddfs_orphan_finish(&op, ip));
+	/* What a client of an earlier mount holds of it stays until the pin ends. */
+	err = ddfs_break_layouts(&op, ip, first_given_up(ip), UINT64_MAX, NULL);
+	if (!err)
+		err = ddfs_orphan_finish(&op, ip);
+	return ddfs_op_end(&op, err);
 }
 
 int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr)
@@ -230,8 +243,9 @@ int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr)
 	*nr = 0;
 	while ((ret = next_orphan(fs, after, &first)) == 1) {
 		ret = recover_one(fs, first.ino);
-		/* A damaged one stays, with what it holds, and keeps nobody from the others. */
-		if (ret == -EUCLEAN)
+		/* A damaged one stays, with what it holds, as one that is pinned, and keeps nobody
+		 * from the others. */
+		if (ret == -EUCLEAN || ret == -EBUSY)
 			after = first.key;
 		else if (ret)
 			return ret;

@@ -31,10 +31,10 @@ int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip);
  * the orphans already. ip is locked exclusive by op. */
 int ddfs_orphan_trim(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t lblk);
 /* ddfs_orphan_finish for an inode that nobody has locked and that may be in use again; no-op if it
- * has links or is open. */
+ * has links, is open or pinned. */
 int ddfs_orphan_reap(struct ddfs_inode *ip);
 
-/* At mount: finish all. */
+/* At mount and unmount: finish all that nobody has pinned. */
 int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr);
 
 #endif

@@ -7,6 +7,7 @@
 #include "fs/core.h"
 #include "fs/extent_bulk.h"
 #include "fs/file.h"
+#include "fs/layout_break.h"
 #include "fs/orphan.h"
 #include "fs/tx.h"
 
@@ -58,7 +59,8 @@ int ddfs_resize(
 
 	if (size > DDFS_FILE_SIZE_MAX)
 		return -EFBIG;
-	if (size <= old)
+	/* To be as long as it is costs nobody who has it pinned what lies behind. */
+	if (size < old || (size == old && !ddfs_layout_is_pinned(&ip->layout)))
 		return shrink(op, ip, size, change, arg);
 	err = ddfs_zero_tail(ip, old, size);
 	if (!err)
@@ -144,7 +146,16 @@ static int may_set(const struct ddfs_inode *ip, unsigned int mask)
 	return flags & DDFS_FLAG_APPEND && !times_now ? -EPERM : 0;
 }
 
-static int set(struct ddfs_op *op, struct ddfs_inode *ip, struct change *c)
+/* What is cut off is given back, or made unwritten. */
+static int break_behind(
+	struct ddfs_op *op, struct ddfs_inode *ip, uint64_t size, struct ddfs_wait *wait)
+{
+	if (size >= ddfs_le64(ddfs_inode_view(ip, NULL)->size))
+		return 0;
+	return ddfs_break_layouts(op, ip, ddfs_file_end_block(size), UINT64_MAX, wait);
+}
+
+static int set(struct ddfs_op *op, struct ddfs_inode *ip, struct change *c, struct ddfs_wait *wait)
 {
 	int err = may_set(ip, c->mask);
 
@@ -152,6 +163,8 @@ static int set(struct ddfs_op *op, struct ddfs_inode *ip, struct change *c)
 		err = ddfs_fs_writable(op->fs);
 	if (!err && c->mask & DDFS_SET_SIZE)
 		err = ddfs_file_check(ip);
+	if (!err && c->mask & DDFS_SET_SIZE)
+		err = break_behind(op, ip, c->attr->size, wait);
 	if (err)
 		return err;
 	if (c->mask & DDFS_SET_SIZE)
@@ -163,7 +176,7 @@ static int set(struct ddfs_op *op, struct ddfs_inode *ip, struct change *c)
 }
 
 int ddfs_setattr(struct ddfs_inode *ip, const struct ddfs_attr *attr, unsigned int mask,
-	struct ddfs_attr *out)
+	struct ddfs_attr *out, struct ddfs_wait *wait)
 {
 	struct change c = { attr, mask };
 	struct ddfs_op op;
@@ -171,7 +184,7 @@ int ddfs_setattr(struct ddfs_inode *ip, const struct ddfs_attr *attr, unsigned i
 
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	err = set(&op, ip, &c);
+	err = set(&op, ip, &c, wait);
 	if (!err && out)
 		ddfs_inode_attr(ip, out);
 	return ddfs_op_end(&op, err);
@@ -196,8 +209,8 @@ int ddfs_set_flags(struct ddfs_inode *ip, uint32_t flags)
 	di->flags = ddfs_to32((ddfs_le32(di->flags) & ~DDFS_FLAGS_SETTABLE) | flags);
 	ddfs_touch(di, false);
 	err = ddfs_op_commit(&op);
-	/* While it is open it stays what it is: its last release looks again. */
-	if (!err && !atomic_load(&ip->opens))
+	/* While it is open or pinned it stays what it is: the end of that looks again. */
+	if (!err && !ddfs_inode_in_use(ip))
 		ip->dax = ddfs_inode_wants_dax(ip->fs, ddfs_inode_view(ip, NULL));
 	return ddfs_op_end(&op, err);
 }

@@ -128,6 +128,13 @@ static bool is_power_of_two(uint64_t n)
 	return n && !(n & (n - 1));
 }
 
+static uint64_t chunk_table_end(const struct ddfs_super *s)
+{
+	uint64_t chunks = ddfs_le64(s->device_bytes) / DDFS_CHUNK_BYTES;
+
+	return ddfs_le64(s->chunk_table_off) + chunks * sizeof(struct ddfs_chunk);
+}
+
 /* Either none, or between the chunk table and the data, with a count for every block. */
 static bool pagemap_holds(const struct ddfs_super *s)
 {
@@ -136,10 +143,20 @@ static bool pagemap_holds(const struct ddfs_super *s)
 
 	if (!(ddfs_le64(s->feature_compat) & DDFS_COMPAT_PAGEMAP_ON_DEVICE))
 		return !off && !len;
-	return off >= ddfs_le64(s->chunk_table_off) +
-			       blocks / DDFS_CHUNK_BLOCKS * sizeof(struct ddfs_chunk) &&
-	       off <= ddfs_le64(s->data_off) && len >= blocks * 4 &&
+	return off >= chunk_table_end(s) && off <= ddfs_le64(s->data_off) &&
+	       off % DDFS_BLOCK_BYTES == 0 && len % DDFS_BLOCK_BYTES == 0 && len >= blocks * 4 &&
 	       len <= ddfs_le64(s->data_off) - off;
+}
+
+/* Behind the chunk table and the pagemap, before the data; room for one record at least. */
+static bool pins_hold(const struct ddfs_super *s)
+{
+	uint64_t off = ddfs_le64(s->pins_off), len = ddfs_le64(s->pins_bytes);
+	uint64_t pagemap_end = ddfs_le64(s->pagemap_off) + ddfs_le64(s->pagemap_bytes);
+
+	return off >= chunk_table_end(s) && off >= pagemap_end && off <= ddfs_le64(s->data_off) &&
+	       off % DDFS_BLOCK_BYTES == 0 && len % DDFS_BLOCK_BYTES == 0 && len &&
+	       len <= DDFS_PINS_BYTES_MAX && len <= ddfs_le64(s->data_off) - off;
 }
 
 /* What a good checksum does not promise, all later code relies on. */
@@ -163,9 +180,8 @@ static bool layout_holds(const struct ddfs_super *s)
 	       lanes >= DDFS_GROUP_TABLE_OFF + groups * sizeof(struct ddfs_group_desc) &&
 	       lanes % DDFS_BLOCK_BYTES == 0 && lanes < bytes &&
 	       table >= lanes + (uint64_t)nr_lanes * DDFS_LANE_BYTES &&
-	       table % DDFS_BLOCK_BYTES == 0 && table < bytes &&
-	       data >= table + chunks * sizeof(struct ddfs_chunk) && data % DDFS_CHUNK_BYTES == 0 &&
-	       data < bytes && pagemap_holds(s);
+	       table % DDFS_BLOCK_BYTES == 0 && table < bytes && data >= chunk_table_end(s) &&
+	       data % DDFS_CHUNK_BYTES == 0 && data < bytes && pagemap_holds(s) && pins_hold(s);
 }
 
 int ddfs_super_read(struct ddfs_fs *fs)

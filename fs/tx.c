@@ -231,7 +231,7 @@ static void tx_settle(struct ddfs_tx *tx)
 			ddfs_node_set_verified(tx->fs, tx->shadows[i].off >> DDFS_BLOCK_SHIFT);
 	for (unsigned int i = 0; i < tx->nr_frees; i++) {
 		ddfs_node_forget(tx->fs, tx->frees[i]);
-		ddfs_alloc_put(tx->fs, tx->frees[i]);
+		ddfs_held_put(tx->fs, tx->frees[i]);
 	}
 }
 

@@ -2,7 +2,6 @@
 #include "src/daemon/daemon.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,18 +14,16 @@
 #include <unistd.h>
 
 #include "fs/media.h"
+#include "src/daemon/job.h"
 #include "src/daemon/loop.h"
 #include "src/daemon/ops.h"
+#include "src/daemon/serve.h"
 #include "src/daemon/session.h"
-#include "src/daemon/shift.h"
 #include "src/daemon/target.h"
 
 #ifndef PR_SET_IO_FLUSHER
 #define PR_SET_IO_FLUSHER 57
 #endif
-
-/* How often timestamps that are due are written. */
-#define TICK_MSEC 1000
 
 static double now_msec(void)
 {
@@ -42,6 +39,7 @@ static int daemon_open_device(struct ddfs_daemon *d)
 {
 	const struct ddfs_device_options opt = {
 		.persistence = d->options.persistence,
+		.with_clients = true, /* the filesystem keeps what they pinned */
 		.log = ddfs_log_line,
 		.log_arg = &d->log,
 	};
@@ -76,6 +74,13 @@ static void daemon_log_recovery(struct ddfs_daemon *d, double msec)
 			d->source, r.nr_lanes_replayed, (unsigned long long)r.nr_orphans_freed);
 }
 
+static bool daemon_clients_alive(void *arg, uint32_t epoch)
+{
+	const struct ddfs_daemon *d = arg;
+
+	return ddfs_device_clients_alive(d->device, epoch);
+}
+
 static int daemon_open_fs(struct ddfs_daemon *d)
 {
 	struct ddfs_fs_options opt = d->options.fs;
@@ -85,6 +90,10 @@ static int daemon_open_fs(struct ddfs_daemon *d)
 	opt.nr_cpus = d->options.nr_threads;
 	opt.log = ddfs_log_line;
 	opt.log_arg = &d->log;
+	opt.memory = ddfs_device_source(d->device)->kind == DDFS_SOURCE_DEVDAX ? DDFS_MEMORY_FS_DAX
+									       : DDFS_MEMORY_HOST;
+	opt.clients_alive = daemon_clients_alive;
+	opt.clients_arg = d;
 	ret = ddfs_fs_open(ddfs_device_media(d->device), &opt, &d->fs);
 	if (!ret)
 		daemon_log_recovery(d, now_msec() - start);
@@ -142,71 +151,13 @@ static int daemon_mount(struct ddfs_daemon *d)
 
 static int daemon_start_threads(struct ddfs_daemon *d)
 {
-	int ret = ddfs_shift_new(d->session, &d->shift);
+	int ret = ddfs_jobs_new(ddfs_fs_layouts(d->fs), d->session, &d->jobs);
 
 	if (!ret)
 		ret = ddfs_loop_start(d->session, d->options.nr_threads, &d->loop);
 	if (ret)
 		ddfs_log_printf(&d->log, LOG_ERR, "cannot start threads: %s", strerror(-ret));
 	return ret;
-}
-
-/* ---- serving -------------------------------------------------------------------------------- */
-
-enum { EVENT_SIGNAL, EVENT_END, EVENT_READY, NR_EVENTS };
-
-static void daemon_log_signal(struct ddfs_daemon *d, int signal_fd)
-{
-	struct signalfd_siginfo info;
-
-	if (read(signal_fd, &info, sizeof(info)) == sizeof(info))
-		ddfs_log_printf(&d->log, LOG_INFO, "%s: ending on signal %u (%s)", d->source,
-			info.ssi_signo, strsignal((int)info.ssi_signo));
-}
-
-/* Until a signal comes (true) or the workers end by themselves. */
-static bool daemon_wait(
-	struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), void *ready_arg)
-{
-	struct pollfd events[NR_EVENTS] = {
-		[EVENT_SIGNAL] = { .fd = signal_fd, .events = POLLIN },
-		[EVENT_END] = { .fd = ddfs_loop_fd(d->loop), .events = POLLIN },
-		[EVENT_READY] = { .fd = d->ready_fd, .events = POLLIN },
-	};
-
-	for (;;) {
-		if (poll(events, NR_EVENTS, TICK_MSEC) == 0)
-			ddfs_fs_writeback(d->fs);
-		if (events[EVENT_READY].revents) {
-			events[EVENT_READY].fd = -1;
-			if (ready)
-				ready(ready_arg);
-		}
-		if (events[EVENT_SIGNAL].revents || events[EVENT_END].revents)
-			break;
-		for (int i = 0; i < NR_EVENTS; i++)
-			events[i].revents = 0;
-	}
-	if (events[EVENT_SIGNAL].revents)
-		daemon_log_signal(d, signal_fd);
-	return events[EVENT_SIGNAL].revents;
-}
-
-static int daemon_serve(
-	struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), void *ready_arg)
-{
-	eventfd_t value;
-
-	ddfs_log_printf(&d->log, LOG_INFO, "%s: mounted on %s, %u workers", d->source,
-		ddfs_session_mountpoint(d->session), ddfs_loop_threads(d->loop));
-	if (daemon_wait(d, signal_fd, ready, ready_arg))
-		ddfs_session_sync(d->session);
-	/* Never read: still there if INIT was answered. */
-	if (eventfd_read(d->ready_fd, &value) == 0)
-		return 0;
-	ddfs_log_printf(
-		&d->log, LOG_ERR, "%s: ended before the kernel could use the mount", d->source);
-	return -EPROTO;
 }
 
 /* ---- from start to end ---------------------------------------------------------------------- */
@@ -226,7 +177,7 @@ static int daemon_start(struct ddfs_daemon *d)
 	return ret;
 }
 
-/* Whatever there is, in reverse; the workers serve until nothing of ours needs them. */
+/* Whatever there is, in reverse. */
 static int daemon_stop(struct ddfs_daemon *d)
 {
 	double start = now_msec();
@@ -234,14 +185,14 @@ static int daemon_stop(struct ddfs_daemon *d)
 
 	if (d->session)
 		ddfs_session_detach(d->session);
-	if (d->shift)
-		ddfs_shift_delete(d->shift);
 	if (d->loop)
 		ddfs_loop_stop(d->loop);
+	ddfs_jobs_delete(d->jobs);
 	if (d->session)
 		ddfs_session_delete(d->session);
 	if (d->fs)
 		ret = ddfs_fs_close(d->fs);
+	ddfs_handles_fini(&d->handles);
 	if (d->device)
 		ddfs_device_close(d->device);
 	if (ret)
@@ -276,9 +227,10 @@ int ddfs_daemon_run(struct ddfs_daemon *d, void (*ready)(void *arg), void *ready
 	if (signal_fd < 0 || d->ready_fd < 0)
 		return -errno;
 	pthread_mutex_init(&d->remount_lock, NULL);
+	ddfs_handles_init(&d->handles);
 	ret = daemon_start(d);
 	if (!ret)
-		ret = daemon_serve(d, signal_fd, ready, ready_arg);
+		ret = ddfs_serve(d, signal_fd, ready, ready_arg);
 	err = daemon_stop(d);
 	pthread_mutex_destroy(&d->remount_lock);
 	close(d->ready_fd);
@@ -301,11 +253,15 @@ static int daemon_remount_locked(struct ddfs_daemon *d, const char *options)
 		ret = ddfs_fs_remount(d->fs, &wanted.fs);
 	if (ret)
 		return ret;
+	ddfs_layouts_set_lease(
+		ddfs_fs_layouts(d->fs), wanted.fs.lease_time, wanted.fs.lease_expire);
 	d->options.mount_flags = wanted.mount_flags;
 	d->options.fs.readonly = wanted.fs.readonly;
 	d->options.fs.lazytime = wanted.fs.lazytime;
 	d->options.fs.atime = wanted.fs.atime;
 	d->options.fs.errors = wanted.fs.errors;
+	d->options.fs.lease_time = wanted.fs.lease_time;
+	d->options.fs.lease_expire = wanted.fs.lease_expire;
 	ddfs_log_printf(&d->log, LOG_INFO, "%s: remounted, %s", d->source, options);
 	return 0;
 }

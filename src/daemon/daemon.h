@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "src/daemon/dircache.h"
+#include "src/daemon/handle.h"
 #include "src/daemon/log.h"
 #include "src/daemon/options.h"
 
@@ -20,7 +21,8 @@ struct ddfs_daemon {
 	struct ddfs_fs *fs;
 	struct ddfs_session *session;
 	struct ddfs_loop *loop; /* NULL until the workers are running */
-	struct ddfs_shift *shift;
+	struct ddfs_jobs *jobs;
+	struct ddfs_handles handles;
 	struct ddfs_dircache dircache;
 	int ready_fd; /* eventfd: the kernel has the answer to INIT */
 

@@ -133,15 +133,9 @@ void ddfs_mount_detach(const char *path, unsigned long long id)
 		umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW);
 }
 
-void ddfs_mount_sync(const char *path, unsigned long long id)
+int ddfs_mount_open(const char *path, unsigned long long id)
 {
-	int fd;
-
 	if (ddfs_mount_id(path) != id)
-		return;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	syncfs(fd);
-	close(fd);
+		return -1;
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }

@@ -39,9 +39,9 @@ char *ddfs_mount_path(const char *target);
 /* Identity of the mount at an absolute path, for ddfs_mount_detach to recognise. 0 if unknown. */
 unsigned long long ddfs_mount_id(const char *path);
 
-/* syncfs(2) of the mount, if it is still there: what programs have stored through mappings is
- * written. The session must be served meanwhile. */
-void ddfs_mount_sync(const char *path, unsigned long long id);
+/* The root directory of the mount at path, if it is still the one with this id; -1: not, or errno.
+ * The session must be served meanwhile. */
+int ddfs_mount_open(const char *path, unsigned long long id);
 
 /* Lazily unmounts path if the mount there is still the one with this id. */
 void ddfs_mount_detach(const char *path, unsigned long long id);

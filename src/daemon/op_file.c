@@ -7,11 +7,9 @@
 #include <linux/fuse.h>
 #include <stdint.h>
 
+#include "src/daemon/job.h"
+#include "src/daemon/kcache.h"
 #include "src/daemon/request.h"
-#include "src/daemon/session.h"
-
-/* One copy_file_range request: long enough to cost nothing, short enough to be interrupted. */
-#define COPY_BYTES_MAX (64u << 20)
 
 /* ---- set-id bits ---------------------------------------------------------------------------- */
 
@@ -25,32 +23,11 @@ static bool op_has_setid(struct ddfs_inode *ip)
 
 /*
  * The kernel takes only times and size as changed by a WRITE, or by an OPEN with O_TRUNC: without
- * being told it would go on executing the file with set-id bits that we have cleared. Attributes
- * alone (offset -1) wait for nothing, so a worker may do this.
+ * being told it would go on executing the file with set-id bits that we have cleared.
  */
 static void op_attr_changed(fuse_req_t req, struct ddfs_inode *ip)
 {
-	struct ddfs_session *s = ddfs_op_daemon(req)->session;
-
-	fuse_lowlevel_notify_inval_inode(ddfs_session_fuse(s), ddfs_inode_id(ip), -1, 0);
-}
-
-/*
- * fallocate(2) and copy_file_range(2) clear set-id bits as write(2) does, but their requests do
- * not say whether the caller lacks CAP_FSETID: whoever is not root is taken to.
- */
-static void op_drop_setid(fuse_req_t req, struct ddfs_inode *ip)
-{
-	struct ddfs_attr attr;
-
-	if (fuse_req_ctx(req)->uid == 0 || !op_has_setid(ip))
-		return;
-	ddfs_getattr(ip, &attr);
-	attr.mode &= ~(uint32_t)S_ISUID;
-	if (attr.mode & S_IXGRP)
-		attr.mode &= ~(uint32_t)S_ISGID;
-	ddfs_setattr(ip, &attr, DDFS_SET_MODE, NULL);
-	op_attr_changed(req, ip);
+	ddfs_kcache_drop_attr(ddfs_op_daemon(req)->session, ddfs_inode_id(ip));
 }
 
 /* ---- open and release ----------------------------------------------------------------------- */
@@ -69,12 +46,6 @@ static uint32_t op_open_flags(struct ddfs_inode *ip, int flags)
 	if ((flags & O_ACCMODE) != O_WRONLY && ddfs_wants_atime(ip))
 		return FOPEN_NOFLUSH;
 	return FOPEN_NOFLUSH | FOPEN_KEEP_CACHE;
-}
-
-static void op_close(struct ddfs_inode *ip)
-{
-	ddfs_release(ip);
-	ddfs_inode_put(ip);
 }
 
 /* The entry in the protocol's own form: libfuse's replies lack a flag of open that we want, so
@@ -106,12 +77,11 @@ static void op_fill_entry(const struct ddfs_attr *a, struct fuse_entry_out *out)
 	};
 }
 
-void ddfs_op_reply_open(fuse_req_t req, struct ddfs_inode *ip, const struct fuse_file_info *fi,
-	const struct ddfs_attr *entry)
+void ddfs_op_reply_open(fuse_req_t req, struct ddfs_handle *h, const struct ddfs_attr *entry)
 {
 	struct fuse_open_out open = {
-		.fh = ddfs_op_handle(ip, fi->flags),
-		.open_flags = op_open_flags(ip, fi->flags),
+		.fh = (uintptr_t)h,
+		.open_flags = op_open_flags(h->ip, h->flags),
 	};
 	struct fuse_entry_out name;
 	struct iovec iov[2] = { { &name, sizeof(name) }, { &open, sizeof(open) } };
@@ -121,33 +91,73 @@ void ddfs_op_reply_open(fuse_req_t req, struct ddfs_inode *ip, const struct fuse
 		op_fill_entry(entry, &name);
 	ret = entry ? fuse_reply_iov(req, iov, 2) : fuse_reply_iov(req, iov + 1, 1);
 	if (ret == -ENOENT) /* interrupted: nobody will release it */
-		op_close(ip);
+		ddfs_handle_close(h);
 }
+
+/* With O_TRUNC it may have to wait for pins. */
+struct op_open {
+	struct ddfs_job job;
+	struct ddfs_handle *handle;
+	struct ddfs_inode *ip;
+	bool kill, had_setid;
+};
+
+static int open_run(struct ddfs_job *job)
+{
+	struct op_open *o = (struct op_open *)job;
+	int ret = ddfs_open(o->ip, o->handle->flags, o->kill, &job->wait);
+
+	if (!ret && o->had_setid)
+		op_attr_changed(job->req, o->ip);
+	return ret;
+}
+
+static void open_answer(struct ddfs_job *job, int ret)
+{
+	struct op_open *o = (struct op_open *)job;
+
+	if (!ret) {
+		ddfs_handle_open(&ddfs_op_daemon(job->req)->handles, o->handle, o->ip);
+		ddfs_op_reply_open(job->req, o->handle, NULL);
+		return;
+	}
+	ddfs_handle_delete(o->handle);
+	ddfs_inode_put(o->ip);
+	ddfs_op_reply(job->req, ret);
+}
+
+static const struct ddfs_job_kind open_kind = { .run = open_run, .answer = open_answer };
 
 void ddfs_op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
-	struct ddfs_inode *ip = ddfs_op_inode(req, node);
-	bool kill = ddfs_request_kills_priv(), had_setid;
-	int ret;
+	struct ddfs_handle *h = ddfs_op_new_handle(req, fi);
+	struct ddfs_inode *ip;
+	struct op_open *o;
 
-	if (!ip)
+	if (!h)
 		return;
-	had_setid = kill && op_has_setid(ip);
-	ret = ddfs_open(ip, fi->flags, kill);
-	if (!ret && had_setid)
-		op_attr_changed(req, ip);
-	if (!ret) {
-		ddfs_op_reply_open(req, ip, fi, NULL);
+	ip = ddfs_op_inode(req, node);
+	if (!ip) {
+		ddfs_handle_delete(h);
 		return;
 	}
-	ddfs_inode_put(ip);
-	ddfs_op_reply(req, ret);
+	o = ddfs_job_new(ddfs_op_daemon(req)->jobs, req, sizeof(*o), &open_kind);
+	if (!o) {
+		ddfs_inode_put(ip);
+		ddfs_handle_delete(h);
+		return;
+	}
+	o->handle = h;
+	o->ip = ip;
+	o->kill = ddfs_request_kills_priv();
+	o->had_setid = o->kill && op_has_setid(ip);
+	ddfs_job_start(&o->job);
 }
 
 void ddfs_op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	(void)node;
-	op_close(ddfs_op_file(fi));
+	ddfs_handle_close(ddfs_op_handle(fi));
 	ddfs_op_reply(req, 0);
 }
 
@@ -176,7 +186,7 @@ void ddfs_op_read(
 	fuse_req_t req, fuse_ino_t node, size_t size, off_t off, struct fuse_file_info *fi)
 {
 	struct op_read r = { .req = req };
-	ssize_t ret = ddfs_read(ddfs_op_file(fi), (uint64_t)off, size, op_read_reply, &r);
+	ssize_t ret = ddfs_read(ddfs_op_handle(fi)->ip, (uint64_t)off, size, op_read_reply, &r);
 
 	(void)node;
 	if (r.answered)
@@ -204,7 +214,7 @@ void ddfs_op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size
 	struct fuse_file_info *fi)
 {
 	unsigned int flags = ddfs_request_kills_priv() ? DDFS_WRITE_KILL_PRIV : 0;
-	struct ddfs_inode *ip = ddfs_op_file(fi);
+	struct ddfs_inode *ip = ddfs_op_handle(fi)->ip;
 	bool had_setid = flags && op_has_setid(ip);
 	ssize_t ret = ddfs_write(ip, (uint64_t)off, buf, size, flags);
 	int err;
@@ -222,53 +232,17 @@ void ddfs_op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size
 void ddfs_op_fsync(fuse_req_t req, fuse_ino_t node, int datasync, struct fuse_file_info *fi)
 {
 	(void)node;
-	ddfs_op_reply(req, ddfs_fsync(ddfs_op_file(fi), datasync));
-}
-
-void ddfs_op_fallocate(
-	fuse_req_t req, fuse_ino_t node, int mode, off_t off, off_t len, struct fuse_file_info *fi)
-{
-	struct ddfs_inode *ip = ddfs_op_file(fi);
-	int ret = ddfs_fallocate(ip, mode, (uint64_t)off, (uint64_t)len);
-
-	(void)node;
-	if (!ret)
-		op_drop_setid(req, ip);
-	ddfs_op_reply(req, ret);
+	ddfs_op_reply(req, ddfs_fsync(ddfs_op_handle(fi)->ip, datasync));
 }
 
 void ddfs_op_lseek(
 	fuse_req_t req, fuse_ino_t node, off_t off, int whence, struct fuse_file_info *fi)
 {
-	int64_t ret = ddfs_seek(ddfs_op_file(fi), (uint64_t)off, whence);
+	int64_t ret = ddfs_seek(ddfs_op_handle(fi)->ip, (uint64_t)off, whence);
 
 	(void)node;
 	if (ret < 0)
 		ddfs_op_reply(req, (int)ret);
 	else
 		fuse_reply_lseek(req, ret);
-}
-
-void ddfs_op_copy_file_range(fuse_req_t req, fuse_ino_t node_in, off_t off_in,
-	struct fuse_file_info *fi_in, fuse_ino_t node_out, off_t off_out,
-	struct fuse_file_info *fi_out, size_t len, int flags)
-{
-	ssize_t ret;
-
-	(void)node_in;
-	(void)node_out;
-	if (flags) {
-		ddfs_op_reply(req, -EINVAL);
-		return;
-	}
-	if (len > COPY_BYTES_MAX)
-		len = COPY_BYTES_MAX;
-	ret = ddfs_copy_range(ddfs_op_file(fi_in), (uint64_t)off_in, ddfs_op_file(fi_out),
-		(uint64_t)off_out, len);
-	if (ret > 0)
-		op_drop_setid(req, ddfs_op_file(fi_out));
-	if (ret < 0)
-		ddfs_op_reply(req, (int)ret);
-	else
-		fuse_reply_write(req, (size_t)ret);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/statvfs.h>
 
+#include "src/daemon/job.h"
 #include "src/daemon/request.h"
 
 void ddfs_op_forget(fuse_req_t req, fuse_ino_t node, uint64_t count)
@@ -66,11 +67,53 @@ static unsigned int op_setattr_mask(int valid)
 	return mask;
 }
 
+/* A change of size may have to wait for pins. */
+struct op_setattr {
+	struct ddfs_job job;
+	struct ddfs_inode *ip;
+	unsigned int mask;
+	struct ddfs_attr attr; /* wanted, then what it is */
+};
+
+static int setattr_run(struct ddfs_job *job)
+{
+	struct op_setattr *s = (struct op_setattr *)job;
+
+	return ddfs_setattr(s->ip, &s->attr, s->mask, &s->attr, &job->wait);
+}
+
+static void setattr_answer(struct ddfs_job *job, int ret)
+{
+	struct op_setattr *s = (struct op_setattr *)job;
+
+	ddfs_inode_put(s->ip);
+	if (ret)
+		ddfs_op_reply(job->req, ret);
+	else
+		op_reply_attr(job->req, &s->attr);
+}
+
+static const struct ddfs_job_kind setattr_kind = { .run = setattr_run, .answer = setattr_answer };
+
 void ddfs_op_setattr(
 	fuse_req_t req, fuse_ino_t node, struct stat *st, int valid, struct fuse_file_info *fi)
 {
-	unsigned int mask = op_setattr_mask(valid);
-	struct ddfs_attr attr = {
+	struct ddfs_inode *ip = ddfs_op_inode(req, node);
+	struct op_setattr *s;
+
+	(void)fi;
+	if (!ip)
+		return;
+	s = ddfs_job_new(ddfs_op_daemon(req)->jobs, req, sizeof(*s), &setattr_kind);
+	if (!s) {
+		ddfs_inode_put(ip);
+		return;
+	}
+	s->ip = ip;
+	s->mask = op_setattr_mask(valid);
+	if (ddfs_request_kills_priv())
+		s->mask |= DDFS_SET_KILL_PRIV;
+	s->attr = (struct ddfs_attr){
 		.mode = st->st_mode,
 		.uid = st->st_uid,
 		.gid = st->st_gid,
@@ -79,21 +122,7 @@ void ddfs_op_setattr(
 		.mtime = st->st_mtim,
 		.ctime = st->st_ctim,
 	};
-	struct ddfs_inode *ip;
-	int ret;
-
-	(void)fi;
-	if (ddfs_request_kills_priv())
-		mask |= DDFS_SET_KILL_PRIV;
-	ip = ddfs_op_inode(req, node);
-	if (!ip)
-		return;
-	ret = ddfs_setattr(ip, &attr, mask, &attr);
-	ddfs_inode_put(ip);
-	if (ret)
-		ddfs_op_reply(req, ret);
-	else
-		op_reply_attr(req, &attr);
+	ddfs_job_start(&s->job);
 }
 
 void ddfs_op_readlink(fuse_req_t req, fuse_ino_t node)

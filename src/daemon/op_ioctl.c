@@ -1,33 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * ioctl(2): the flags of chattr(1), and what src/devdaxfs_ioctl.h defines.
+ * ioctl(2): the flags of chattr(1), and what src/devdaxfs_ioctl.h defines for the whole mount; that
+ * of pins is op_pin.c's.
  *
  * The kernel copies as many bytes in and out as the number says; a number with another size in it
  * is another ioctl, and not one of ours.
  */
-#include "src/daemon/ops.h"
+#include "src/daemon/ioctl.h"
 
 #include <errno.h>
-#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "fs/media.h"
+#include "src/daemon/kcache.h"
 #include "src/daemon/loop.h"
-#include "src/daemon/session.h"
-#include "src/daemon/shift.h"
 #include "src/device/device.h"
-#include "src/devdaxfs_ioctl.h"
-
-struct op_ioctl {
-	fuse_req_t req;
-	fuse_ino_t node;
-	const struct fuse_file_info *fi;
-	unsigned int flags; /* FUSE_IOCTL_* */
-	const void *in;
-	size_t in_size, out_size;
-};
 
 /* ---- inode flags ---------------------------------------------------------------------------- */
 
@@ -66,7 +55,7 @@ static int flags_from_xflags(uint32_t x, uint32_t *out)
 	return x ? -EOPNOTSUPP : 0;
 }
 
-static int op_get_flags(const struct op_ioctl *op, uint32_t *out)
+static int op_get_flags(const struct ddfs_ioctl *op, uint32_t *out)
 {
 	struct ddfs_inode *ip;
 	struct ddfs_attr attr;
@@ -80,7 +69,7 @@ static int op_get_flags(const struct op_ioctl *op, uint32_t *out)
 	return 0;
 }
 
-static void op_set_flags(const struct op_ioctl *op, uint32_t flags)
+static void op_set_flags(const struct ddfs_ioctl *op, uint32_t flags)
 {
 	struct ddfs_daemon *d = ddfs_op_daemon(op->req);
 	struct ddfs_inode *ip = ddfs_op_inode(op->req, op->node);
@@ -90,29 +79,21 @@ static void op_set_flags(const struct op_ioctl *op, uint32_t flags)
 		return;
 	ret = ddfs_set_flags(ip, flags);
 	ddfs_inode_put(ip);
-	if (ret) {
-		ddfs_op_reply(op->req, ret);
-		return;
-	}
-	/* ctime has changed, which the kernel does not know. Attributes alone (offset -1) wait for
-	 * nothing, so a worker may do this. */
-	fuse_lowlevel_notify_inval_inode(ddfs_session_fuse(d->session), op->node, -1, 0);
-	fuse_reply_ioctl(op->req, 0, NULL, 0);
+	if (!ret)
+		ddfs_kcache_drop_attr(d->session, op->node); /* ctime */
+	ddfs_ioctl_reply(op, ret, NULL, 0);
 }
 
 /* The number says long, the kernel and every program pass 32 bits. */
-static void ioctl_getflags(const struct op_ioctl *op)
+static void ioctl_getflags(const struct ddfs_ioctl *op)
 {
 	uint32_t flags;
 	int ret = op->out_size < sizeof(flags) ? -EINVAL : op_get_flags(op, &flags);
 
-	if (ret)
-		ddfs_op_reply(op->req, ret);
-	else
-		fuse_reply_ioctl(op->req, 0, &flags, sizeof(flags));
+	ddfs_ioctl_reply(op, ret, &flags, sizeof(flags));
 }
 
-static void ioctl_setflags(const struct op_ioctl *op)
+static void ioctl_setflags(const struct ddfs_ioctl *op)
 {
 	uint32_t flags;
 
@@ -124,7 +105,7 @@ static void ioctl_setflags(const struct op_ioctl *op)
 	op_set_flags(op, flags);
 }
 
-static void ioctl_fsgetxattr(const struct op_ioctl *op)
+static void ioctl_fsgetxattr(const struct ddfs_ioctl *op)
 {
 	struct fsxattr attr = { 0 };
 	uint32_t flags;
@@ -138,7 +119,7 @@ static void ioctl_fsgetxattr(const struct op_ioctl *op)
 	fuse_reply_ioctl(op->req, 0, &attr, sizeof(attr));
 }
 
-static void ioctl_fssetxattr(const struct op_ioctl *op)
+static void ioctl_fssetxattr(const struct ddfs_ioctl *op)
 {
 	struct fsxattr attr;
 	uint32_t flags;
@@ -158,34 +139,7 @@ static void ioctl_fssetxattr(const struct op_ioctl *op)
 
 /* ---- ours ----------------------------------------------------------------------------------- */
 
-static void ioctl_fallocate(const struct op_ioctl *op)
-{
-	struct ddfs_ioc_fallocate arg;
-	struct ddfs_shift_job job = { .req = op->req };
-	int ret;
-
-	memcpy(&arg, op->in, sizeof(arg));
-	if (op->flags & FUSE_IOCTL_DIR)
-		ret = -EISDIR;
-	else if (!ddfs_op_file_is_writable(op->fi))
-		ret = -EBADF;
-	else if (arg.pad || arg.off > INT64_MAX || arg.len > INT64_MAX)
-		ret = -EINVAL;
-	else
-		ret = ddfs_inode_get(ddfs_op_fs(op->req), op->node, &job.ip);
-	if (!ret) {
-		job.mode = (int)arg.mode;
-		job.off = arg.off;
-		job.len = arg.len;
-		ret = ddfs_shift_add(ddfs_op_daemon(op->req)->shift, &job);
-		if (!ret)
-			return;
-		ddfs_inode_put(job.ip);
-	}
-	ddfs_op_reply(op->req, ret);
-}
-
-static void ioctl_remount(const struct op_ioctl *op)
+static void ioctl_remount(const struct ddfs_ioctl *op)
 {
 	const struct ddfs_ioc_remount *arg = op->in;
 	int ret;
@@ -198,13 +152,10 @@ static void ioctl_remount(const struct op_ioctl *op)
 		ret = -EINVAL;
 	else
 		ret = ddfs_daemon_remount(ddfs_op_daemon(op->req), arg->options);
-	if (ret)
-		ddfs_op_reply(op->req, ret);
-	else
-		fuse_reply_ioctl(op->req, 0, NULL, 0);
+	ddfs_ioctl_reply(op, ret, NULL, 0);
 }
 
-static void ioctl_stats(const struct op_ioctl *op)
+static void ioctl_stats(const struct ddfs_ioctl *op)
 {
 	struct ddfs_daemon *d = ddfs_op_daemon(op->req);
 	struct ddfs_media_stats *m = &ddfs_device_media(d->device)->stats;
@@ -228,39 +179,69 @@ static void ioctl_stats(const struct op_ioctl *op)
 	fuse_reply_ioctl(op->req, 0, &out, sizeof(out));
 }
 
-static void ioctl_run(const struct op_ioctl *op, unsigned int cmd)
+void ddfs_ioctl_reply(const struct ddfs_ioctl *op, int ret, const void *out, size_t size)
 {
-	switch (cmd) {
-	case FS_IOC_GETFLAGS:
-	case FS_IOC32_GETFLAGS:
-		ioctl_getflags(op);
-		break;
-	case FS_IOC_SETFLAGS:
-	case FS_IOC32_SETFLAGS:
-		ioctl_setflags(op);
-		break;
-	case FS_IOC_FSGETXATTR:
-		ioctl_fsgetxattr(op);
-		break;
-	case FS_IOC_FSSETXATTR:
-		ioctl_fssetxattr(op);
-		break;
-	case DDFS_IOC_FALLOCATE:
-		ioctl_fallocate(op);
-		break;
-	case DDFS_IOC_REMOUNT:
-		ioctl_remount(op);
-		break;
-	case DDFS_IOC_STATS:
-		ioctl_stats(op);
-		break;
-	default:
-		ddfs_op_reply(op->req, -ENOTTY);
-	}
+	if (ret)
+		ddfs_op_reply(op->req, ret);
+	else
+		fuse_reply_ioctl(op->req, 0, out, size);
+}
+
+bool ddfs_ioctl_is_range(uint64_t off, uint64_t len)
+{
+	return off <= INT64_MAX && len <= INT64_MAX - off;
+}
+
+void ddfs_ioctl_fill_extents(
+	struct ddfs_ioc_extent *to, const struct ddfs_file_extent *from, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		to[i] = (struct ddfs_ioc_extent){
+			.off = from[i].off,
+			.len = from[i].len,
+			.device_off = from[i].device_off,
+			.flags = (from[i].hole ? DDFS_IOC_EXTENT_HOLE : 0) |
+				 (from[i].unwritten ? DDFS_IOC_EXTENT_UNWRITTEN : 0),
+		};
+}
+
+/* ---- which is which ------------------------------------------------------------------------- */
+
+static const struct {
+	unsigned int cmd;
+	void (*run)(const struct ddfs_ioctl *op);
+} ioctls[] = {
+	{ DDFS_IOC_PIN, ddfs_ioctl_pin },
+	{ DDFS_IOC_UNPIN, ddfs_ioctl_unpin },
+	{ DDFS_IOC_PIN_EXTENTS, ddfs_ioctl_pin_extents },
+	{ DDFS_IOC_LAYOUT, ddfs_ioctl_layout },
+	{ DDFS_IOC_SYNC, ddfs_ioctl_sync },
+	{ DDFS_IOC_INFO, ddfs_ioctl_info },
+	{ DDFS_IOC_PIN_STATS, ddfs_ioctl_pin_stats },
+	{ DDFS_IOC_PINS, ddfs_ioctl_pins },
+	{ DDFS_IOC_FALLOCATE, ddfs_ioctl_fallocate },
+	{ DDFS_IOC_REMOUNT, ioctl_remount },
+	{ DDFS_IOC_STATS, ioctl_stats },
+	{ FS_IOC_GETFLAGS, ioctl_getflags },
+	{ FS_IOC32_GETFLAGS, ioctl_getflags },
+	{ FS_IOC_SETFLAGS, ioctl_setflags },
+	{ FS_IOC32_SETFLAGS, ioctl_setflags },
+	{ FS_IOC_FSGETXATTR, ioctl_fsgetxattr },
+	{ FS_IOC_FSSETXATTR, ioctl_fssetxattr },
+};
+
+static void ioctl_run(const struct ddfs_ioctl *op, unsigned int cmd)
+{
+	for (size_t i = 0; i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
+		if (ioctls[i].cmd == cmd) {
+			ioctls[i].run(op);
+			return;
+		}
+	ddfs_op_reply(op->req, -ENOTTY);
 }
 
 /* Whether the kernel sent and expects what our own numbers say. */
-static bool ioctl_sizes_fit(const struct op_ioctl *op, unsigned int cmd)
+static bool ioctl_sizes_fit(const struct ddfs_ioctl *op, unsigned int cmd)
 {
 	if (_IOC_TYPE(cmd) != DDFS_IOC_MAGIC)
 		return true;
@@ -272,11 +253,10 @@ void ddfs_op_ioctl(fuse_req_t req, fuse_ino_t node, unsigned int cmd, void *arg,
 	struct fuse_file_info *fi, unsigned int flags, const void *in, size_t in_size,
 	size_t out_size)
 {
-	const struct op_ioctl op = {
+	const struct ddfs_ioctl op = {
 		.req = req,
 		.node = node,
-		.fi = fi,
-		.flags = flags,
+		.handle = flags & FUSE_IOCTL_DIR ? NULL : ddfs_op_handle(fi),
 		.in = in,
 		.in_size = in_size,
 		.out_size = out_size,

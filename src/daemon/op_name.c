@@ -90,7 +90,8 @@ void ddfs_op_create(
 	fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
-	struct ddfs_inode *dir = ddfs_op_inode(req, parent), *ip;
+	struct ddfs_handle *h = ddfs_op_new_handle(req, fi);
+	struct ddfs_inode *dir, *ip;
 	struct ddfs_new new = {
 		.mode = (mode & ~S_IFMT) | S_IFREG,
 		.umask = ctx->umask,
@@ -100,15 +101,23 @@ void ddfs_op_create(
 	struct ddfs_entry e;
 	int ret;
 
-	if (!dir)
+	if (!h)
 		return;
+	dir = ddfs_op_inode(req, parent);
+	if (!dir) {
+		ddfs_handle_delete(h);
+		return;
+	}
 	ret = ddfs_create(dir, name, strlen(name), &new, &e, &ip);
 	ddfs_inode_put(dir);
 	ddfs_dircache_changed(&ddfs_op_daemon(req)->dircache, parent);
-	if (ret)
-		ddfs_op_reply(req, ret);
-	else
-		ddfs_op_reply_open(req, ip, fi, &e.attr);
+	if (!ret) {
+		ddfs_handle_open(&ddfs_op_daemon(req)->handles, h, ip);
+		ddfs_op_reply_open(req, h, &e.attr);
+		return;
+	}
+	ddfs_handle_delete(h);
+	ddfs_op_reply(req, ret);
 }
 
 void ddfs_op_link(fuse_req_t req, fuse_ino_t node, fuse_ino_t parent, const char *name)

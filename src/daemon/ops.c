@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "src/daemon/ops.h"
 
-#include <fcntl.h>
+#include <errno.h>
 #include <stdint.h>
 
 #include "src/daemon/session.h"
@@ -27,23 +27,18 @@ struct ddfs_inode *ddfs_op_inode(fuse_req_t req, fuse_ino_t node)
 	return NULL;
 }
 
-#define HANDLE_WRITABLE UINT64_C(1)
-
-struct ddfs_inode *ddfs_op_file(const struct fuse_file_info *fi)
+struct ddfs_handle *ddfs_op_handle(const struct fuse_file_info *fi)
 {
-	return (struct ddfs_inode *)(uintptr_t)(fi->fh & ~HANDLE_WRITABLE);
+	return (struct ddfs_handle *)(uintptr_t)fi->fh;
 }
 
-bool ddfs_op_file_is_writable(const struct fuse_file_info *fi)
+struct ddfs_handle *ddfs_op_new_handle(fuse_req_t req, const struct fuse_file_info *fi)
 {
-	return fi->fh & HANDLE_WRITABLE;
-}
+	struct ddfs_handle *h = ddfs_handle_new(fi->flags);
 
-uint64_t ddfs_op_handle(struct ddfs_inode *ip, int flags)
-{
-	bool writable = (flags & O_ACCMODE) != O_RDONLY;
-
-	return (uintptr_t)ip | (writable ? HANDLE_WRITABLE : 0);
+	if (!h)
+		ddfs_op_reply(req, -ENOMEM);
+	return h;
 }
 
 void ddfs_op_reply(fuse_req_t req, int err)
@@ -83,7 +78,7 @@ void ddfs_op_entry(const struct ddfs_attr *attr, struct fuse_entry_param *out)
 /*
  * Not there, so that libfuse answers ENOSYS and the kernel does the thing itself or stops asking:
  * flush (what write(2) returned from is on media), access (default_permissions), locks (local to
- * the kernel that has the mount), poll and bmap.
+ * the kernel that has the mount) and bmap.
  */
 const struct fuse_lowlevel_ops ddfs_ops = {
 	.lookup = ddfs_op_lookup,
@@ -119,4 +114,5 @@ const struct fuse_lowlevel_ops ddfs_ops = {
 	.readdirplus = ddfs_op_readdirplus,
 	.copy_file_range = ddfs_op_copy_file_range,
 	.lseek = ddfs_op_lseek,
+	.poll = ddfs_op_poll,
 };

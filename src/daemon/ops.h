@@ -3,8 +3,8 @@
  * The FUSE operations. Each decodes its request, calls one function of fs/ and answers exactly
  * once; the table is in ops.c.
  *
- * A node's number in FUSE is its ddfs_id. An open file's handle is its inode, with a reference and
- * an open counted, and in the lowest bit whether it is open for writing. Directories have none.
+ * A node's number in FUSE is its ddfs_id. An open file's handle is a struct ddfs_handle;
+ * directories have none.
  */
 #ifndef DDFS_DAEMON_OPS_H
 #define DDFS_DAEMON_OPS_H
@@ -16,6 +16,7 @@
 
 #include "fs/fs.h"
 #include "src/daemon/daemon.h"
+#include "src/daemon/handle.h"
 
 extern const struct fuse_lowlevel_ops ddfs_ops;
 
@@ -31,10 +32,14 @@ struct ddfs_fs *ddfs_op_fs(fuse_req_t req);
 /* The inode of a node, to be put; on failure NULL, and the request has been answered. */
 struct ddfs_inode *ddfs_op_inode(fuse_req_t req, fuse_ino_t node);
 
-/* The inode behind a handle; the handle keeps it. */
-struct ddfs_inode *ddfs_op_file(const struct fuse_file_info *fi);
-bool ddfs_op_file_is_writable(const struct fuse_file_info *fi);
-uint64_t ddfs_op_handle(struct ddfs_inode *ip, int flags);
+/* What an open file's handle is. */
+struct ddfs_handle *ddfs_op_handle(const struct fuse_file_info *fi);
+/* For an open; on failure NULL, and the request has been answered. */
+struct ddfs_handle *ddfs_op_new_handle(fuse_req_t req, const struct fuse_file_info *fi);
+
+/* Clear ip's set-id bits as write(2) does. fallocate(2), copy_file_range(2) and our ioctls do not
+ * say whether the caller lacks CAP_FSETID: whoever is not root is taken to. */
+void ddfs_op_drop_setid(fuse_req_t req, struct ddfs_inode *ip);
 
 /* err is 0 or negative. */
 void ddfs_op_reply(fuse_req_t req, int err);
@@ -79,10 +84,8 @@ void ddfs_op_copy_file_range(fuse_req_t req, fuse_ino_t node_in, off_t off_in,
 	struct fuse_file_info *fi_in, fuse_ino_t node_out, off_t off_out,
 	struct fuse_file_info *fi_out, size_t len, int flags);
 
-/* The answer to an open of ip: how the kernel is to treat the file. The caller has counted the
- * open; entry is set for CREATE. */
-void ddfs_op_reply_open(fuse_req_t req, struct ddfs_inode *ip, const struct fuse_file_info *fi,
-	const struct ddfs_attr *entry);
+/* The answer to an open: how the kernel is to treat the file. entry is set for CREATE. */
+void ddfs_op_reply_open(fuse_req_t req, struct ddfs_handle *h, const struct ddfs_attr *entry);
 
 void ddfs_op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi);
 void ddfs_op_releasedir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi);
@@ -101,5 +104,7 @@ void ddfs_op_removexattr(fuse_req_t req, fuse_ino_t node, const char *name);
 void ddfs_op_ioctl(fuse_req_t req, fuse_ino_t node, unsigned int cmd, void *arg,
 	struct fuse_file_info *fi, unsigned int flags, const void *in, size_t in_size,
 	size_t out_size);
+void ddfs_op_poll(
+	fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi, struct fuse_pollhandle *ph);
 
 #endif

@@ -23,6 +23,9 @@
 #define MS_SECURE   (MS_NOSUID | MS_NODEV)
 #define MAX_THREADS 1024
 
+#define MAX_LEASE_SECONDS     86400
+#define DEFAULT_LEASE_SECONDS 45 /* the kernel's lease-break-time */
+
 /* ---- options without a value ---------------------------------------------------------------- */
 
 /* Of mount(8) and fstab(5): flags for the kernel, or nothing to us. */
@@ -105,6 +108,8 @@ static int word_index(const char *words, const char *value)
 #define ERRORS_WORDS	  "continue|remount-ro|abort"
 #define DAX_WORDS	  "inode|always|never"
 #define PERSISTENCE_WORDS "auto|cpu_cache|memory_controller|none"
+#define EXPIRE_WORDS	  "wait|fail|kill"
+#define MAP_WORDS	  "mem|dev"
 
 static int value_errors(struct ddfs_options *opt, const char *value)
 {
@@ -129,17 +134,46 @@ static int value_persistence(struct ddfs_options *opt, const char *value)
 	return ddfs_persistence_parse(value, &opt->persistence);
 }
 
-static int value_nr_threads(struct ddfs_options *opt, const char *value)
+static int value_lease_expire(struct ddfs_options *opt, const char *value)
+{
+	int i = word_index(EXPIRE_WORDS, value);
+
+	if (i >= 0)
+		opt->fs.lease_expire = (enum ddfs_lease_expire)i;
+	return i < 0 ? i : 0;
+}
+
+static int value_map(struct ddfs_options *opt, const char *value)
+{
+	int i = word_index(MAP_WORDS, value);
+
+	if (i >= 0)
+		opt->fs.map = i ? DDFS_PAGEMAP_DEV : DDFS_PAGEMAP_MEM;
+	return i < 0 ? i : 0;
+}
+
+/* A number from 1 to max. */
+static int number(const char *value, unsigned int max, unsigned int *out)
 {
 	unsigned long n;
 	char *end;
 
 	errno = 0;
 	n = strtoul(value, &end, 10);
-	if (errno || *end || value[0] < '0' || value[0] > '9' || n < 1 || n > MAX_THREADS)
+	if (errno || *end || value[0] < '0' || value[0] > '9' || n < 1 || n > max)
 		return -EINVAL;
-	opt->nr_threads = (unsigned int)n;
+	*out = (unsigned int)n;
 	return 0;
+}
+
+static int value_nr_threads(struct ddfs_options *opt, const char *value)
+{
+	return number(value, MAX_THREADS, &opt->nr_threads);
+}
+
+static int value_lease_time(struct ddfs_options *opt, const char *value)
+{
+	return number(value, MAX_LEASE_SECONDS, &opt->fs.lease_time);
 }
 
 static int value_ignored(struct ddfs_options *opt, const char *value)
@@ -165,6 +199,9 @@ static const struct value_option {
 	{ "dax", value_dax, DAX_WORDS },
 	{ "persistence", value_persistence, PERSISTENCE_WORDS },
 	{ "nr_threads", value_nr_threads, "a number from 1 to 1024" },
+	{ "lease_time", value_lease_time, "a number of seconds from 1 to 86400" },
+	{ "lease_expire", value_lease_expire, EXPIRE_WORDS },
+	{ "map", value_map, MAP_WORDS },
 	{ "user", value_ignored, "" },
 	{ "comment", value_ignored, "" },
 	{ "helper", value_ignored, "" },
@@ -264,6 +301,7 @@ void ddfs_options_init(struct ddfs_options *opt)
 		.mount_flags = MS_RELATIME,
 		.allow_other = geteuid() == 0,
 		.fs.kernel_refs = true,
+		.fs.lease_time = DEFAULT_LEASE_SECONDS,
 	};
 	options_settle(opt);
 }
@@ -299,6 +337,8 @@ int ddfs_options_check_remount(
 		what = "acl";
 	else if (now->no_user_xattr != wanted->no_user_xattr)
 		what = "user_xattr";
+	else if (now->fs.map != wanted->fs.map)
+		what = "map";
 	else if (now->persistence != wanted->persistence)
 		what = "persistence";
 	else if (now->nr_threads != wanted->nr_threads)

@@ -11,7 +11,7 @@
 struct ddfs_log;
 
 struct ddfs_options {
-	struct ddfs_fs_options fs; /* readonly, lazytime, no_acl, atime, errors, dax */
+	struct ddfs_fs_options fs; /* but for log, memory and clients */
 	enum ddfs_persistence persistence;
 	unsigned int nr_threads;   /* 0: one for each CPU */
 	unsigned long mount_flags; /* MS_* for mount(2) */

@@ -42,7 +42,7 @@ static const char *remount_hint(int ret)
 	case -EINVAL:
 		return "an option cannot be changed by a remount; the daemon's log says which";
 	case -EBUSY:
-		return "files are open for writing";
+		return "files are open for writing, or pinned";
 	default:
 		return strerror(-ret);
 	}

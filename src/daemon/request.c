@@ -9,19 +9,31 @@
  * A worker handles one request at a time, from receiving it to returning from its operation, and
  * libfuse gives the operation no pointer of ours that belongs to the worker: hence one
  * thread-local, the only mutable variable of the daemon outside its structures. It is written by
- * ddfs_request_enter alone.
+ * ddfs_request_enter and ddfs_request_set_channel alone.
  */
 static _Thread_local struct {
 	const struct fuse_in_header *in;
 	size_t len;
 	bool long_setxattr;
+	unsigned int channel;
 } request;
 
-void ddfs_request_enter(const void *buf, size_t len, bool long_setxattr)
+void ddfs_request_enter(const void *buf, size_t len, bool long_setxattr, unsigned int channel)
 {
 	request.in = buf;
 	request.len = len;
 	request.long_setxattr = long_setxattr;
+	request.channel = channel;
+}
+
+unsigned int ddfs_request_channel(void)
+{
+	return request.channel;
+}
+
+void ddfs_request_set_channel(unsigned int channel)
+{
+	request.channel = channel;
 }
 
 /* The opcode's own structure, or NULL if the request is too short to hold it. */

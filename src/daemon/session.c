@@ -12,6 +12,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "src/daemon/channel.h"
 #include "src/daemon/request.h"
 
 /* Of protocol 7.39, newer than the headers we build with. */
@@ -30,6 +31,8 @@ struct ddfs_session {
 	void *data;
 	char *mountpoint;
 	unsigned long long mount_id;
+	struct ddfs_channels channels; /* from fd on */
+	bool detached; /* once is enough: whatever has the mount's id later is not ours */
 	int fd;
 
 	/* Written by the worker that receives INIT, before any other request is answered. */
@@ -112,17 +115,19 @@ static ssize_t session_answer_init(struct ddfs_session *s, int fd, struct iovec 
 static ssize_t session_read(int fd, void *buf, size_t len, void *userdata)
 {
 	struct ddfs_session *s = userdata;
+	unsigned int channel = ddfs_channels_current(&s->channels);
 	const struct fuse_in_header *in = buf;
-	ssize_t ret = read(fd, buf, len);
+	ssize_t ret = read(s->channels.fd[channel], buf, len);
 
+	(void)fd;
 	if (ret < 0 && errno == ECONNABORTED)
 		errno = ENODEV; /* the same to us, and libfuse knows it */
 	if (ret < (ssize_t)sizeof(*in))
 		return ret;
 	if (in->opcode == FUSE_INIT)
 		session_note_init(s, in, (size_t)ret);
-	ddfs_request_enter(
-		buf, (size_t)ret, atomic_load_explicit(&s->long_setxattr, memory_order_relaxed));
+	ddfs_request_enter(buf, (size_t)ret,
+		atomic_load_explicit(&s->long_setxattr, memory_order_relaxed), channel);
 	return ret;
 }
 
@@ -133,7 +138,7 @@ static ssize_t session_writev(int fd, struct iovec *iov, int count, void *userda
 
 	if (head->unique == atomic_load_explicit(&s->init_unique, memory_order_relaxed))
 		return session_answer_init(s, fd, iov, count);
-	return writev(fd, iov, count);
+	return ddfs_channels_writev(&s->channels, ddfs_request_channel(), head->unique, iov, count);
 }
 
 static const struct fuse_custom_io session_io = {
@@ -247,27 +252,41 @@ int ddfs_session_mount(struct ddfs_session *s)
 	if (ret)
 		return ret;
 	s->mount_id = ddfs_mount_id(s->mountpoint);
+	ddfs_channels_init(&s->channels, s->fd);
 	return fuse_session_custom_io(s->fuse, &session_io, s->fd);
 }
 
-void ddfs_session_sync(struct ddfs_session *s)
+int ddfs_session_open_root(const struct ddfs_session *s)
 {
-	ddfs_mount_sync(s->mountpoint, s->mount_id);
+	return ddfs_mount_open(s->mountpoint, s->mount_id);
 }
 
 void ddfs_session_detach(struct ddfs_session *s)
 {
-	if (s->fd >= 0 && geteuid() == 0)
+	if (s->fd >= 0 && geteuid() == 0 && !s->detached)
 		ddfs_mount_detach(s->mountpoint, s->mount_id);
+	s->detached = true;
 }
 
 void ddfs_session_delete(struct ddfs_session *s)
 {
+	if (s->fd >= 0)
+		ddfs_channels_fini(&s->channels);
 	if (geteuid()) /* through fusermount3; does nothing if it is not mounted any more */
 		fuse_session_unmount(s->fuse);
 	fuse_session_destroy(s->fuse);
 	free(s->mountpoint);
 	free(s);
+}
+
+void ddfs_session_park(struct ddfs_session *s, unsigned int channel)
+{
+	ddfs_channels_park(&s->channels, channel);
+}
+
+void ddfs_session_unpark(struct ddfs_session *s, unsigned int channel)
+{
+	ddfs_channels_unpark(&s->channels, channel);
 }
 
 void *ddfs_session_data(fuse_req_t req)

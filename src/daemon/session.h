@@ -47,13 +47,19 @@ void ddfs_session_delete(struct ddfs_session *s);
 /* Mounts, as root with mount(2), as anybody else through fusermount3. */
 int ddfs_session_mount(struct ddfs_session *s);
 
-/* Has the kernel write what programs have stored through mappings. The workers must be running. */
-void ddfs_session_sync(struct ddfs_session *s);
+/* The root directory of the mount, which can still be used when it is detached; -1 if it is gone
+ * already. To be closed while the workers run, which they must. */
+int ddfs_session_open_root(const struct ddfs_session *s);
 
 /* Takes the mount out of the tree, lazily if it is in use, so that what is done with it ends while
  * the workers still serve. Left to ddfs_session_delete for anybody but root: libfuse closes the
  * connection first. */
 void ddfs_session_detach(struct ddfs_session *s);
+
+/* A request that was read from the channel (ddfs_request_channel) is to wait for long; it has been
+ * answered. */
+void ddfs_session_park(struct ddfs_session *s, unsigned int channel);
+void ddfs_session_unpark(struct ddfs_session *s, unsigned int channel);
 
 /* The data that was given to ddfs_session_new. */
 void *ddfs_session_data(fuse_req_t req);

@@ -76,6 +76,18 @@ static int open_source(struct ddfs_device *dev, const struct ddfs_listener *to)
 	return dev->fd < 0 ? say_open_failed(errno, src, to) : 0;
 }
 
+static int check_clients(const struct ddfs_device *dev, const struct ddfs_device_options *opt,
+	const char *name, const struct ddfs_listener *to)
+{
+	if (opt->readonly || opt->with_clients || !ddfs_lock_has_clients(dev->fd))
+		return 0;
+	ddfs_say(to, LOG_ERR,
+		"programs that used a mount of %s, which is gone, still have the device mapped: "
+		"end them first (fuser -v %s)",
+		name, dev->source.path);
+	return -EBUSY;
+}
+
 /* Anything the platform forbids first, since a remount could not change that. */
 static void settle_readonly(struct ddfs_device *dev, bool wanted, const struct ddfs_listener *to)
 {
@@ -117,6 +129,8 @@ int ddfs_device_open(
 	if (ret)
 		goto err_dev;
 	ret = ddfs_lock_owner(dev->fd, dev->fd_writable, opt->no_wait, &dev->source, source, &to);
+	if (!ret)
+		ret = check_clients(dev, opt, source, &to);
 	if (ret)
 		goto err_fd;
 	settle_readonly(dev, opt->readonly, &to);
@@ -154,6 +168,23 @@ struct ddfs_media *ddfs_device_media(struct ddfs_device *dev)
 const struct ddfs_source *ddfs_device_source(const struct ddfs_device *dev)
 {
 	return &dev->source;
+}
+
+uint32_t ddfs_device_granularity(const struct ddfs_device *dev)
+{
+	switch (dev->door.policy) {
+	case DDFS_POLICY_MEMORY_CONTROLLER:
+		return DDFS_IOC_GRANULARITY_CACHE_LINE;
+	case DDFS_POLICY_PAGE:
+		return DDFS_IOC_GRANULARITY_PAGE;
+	default:
+		return DDFS_IOC_GRANULARITY_BYTE;
+	}
+}
+
+bool ddfs_device_clients_alive(const struct ddfs_device *dev, uint32_t epoch)
+{
+	return ddfs_lock_clients_alive(dev->fd, epoch);
 }
 
 const char *ddfs_device_persistence(const struct ddfs_device *dev)

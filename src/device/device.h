@@ -37,6 +37,9 @@ struct ddfs_device_options {
 	bool readonly; /* never map for writing. A read-only mount that may still recover leaves
 			* it false and opens the filesystem read-only. */
 	bool no_wait;  /* -EBUSY at once, also when the owner is about to go */
+	/* Clients of an earlier mount may still have it mapped: the caller leaves alone what they
+	 * pinned. Else -EBUSY, unless readonly. */
+	bool with_clients;
 	enum ddfs_persistence persistence;
 	ddfs_log_fn log; /* NULL: silent. Gets the sentence behind every failure. */
 	void *log_arg;
@@ -50,7 +53,8 @@ struct ddfs_device_options {
  * An owner that has it mounted: -EBUSY, and the log names its pid and mount point. An owner whose
  * mount is gone but which has not ended yet is waited for, up to a minute.
  *
- * -EBUSY, -ENOENT, -ENODEV (not device-dax), -EACCES, -ENOSPC (too small), -ENOMEM, ... */
+ * -EBUSY (also: clients, see with_clients), -ENOENT, -ENODEV (not device-dax), -EACCES, -ENOSPC
+ * (too small), -ENOMEM, ... */
 int ddfs_device_open(
 	const char *source, const struct ddfs_device_options *opt, struct ddfs_device **out);
 
@@ -61,6 +65,12 @@ void ddfs_device_close(struct ddfs_device *dev);
 struct ddfs_media *ddfs_device_media(struct ddfs_device *dev);
 
 const struct ddfs_source *ddfs_device_source(const struct ddfs_device *dev);
+
+/* How far clients that map the device must push a store: DDFS_IOC_GRANULARITY_*. */
+uint32_t ddfs_device_granularity(const struct ddfs_device *dev);
+
+/* Whether a client of the mount with that epoch still has the device mapped. */
+bool ddfs_device_clients_alive(const struct ddfs_device *dev, uint32_t epoch);
 
 /* What a persist is here, for a person: "memory_controller, flush: clwb". */
 const char *ddfs_device_persistence(const struct ddfs_device *dev);

@@ -185,6 +185,14 @@ static int deep_flush(struct ddfs_media *m)
 	return ddfs_turn_take(&door->deeps, deep_flush_once, door);
 }
 
+/* ---- scratch -------------------------------------------------------------------------------- */
+
+static void *scratch(struct ddfs_media *m, uint64_t off, size_t len)
+{
+	(void)len;
+	return door_of(m)->writable + off;
+}
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 static const struct ddfs_media_ops flushed_ops = {
@@ -193,6 +201,7 @@ static const struct ddfs_media_ops flushed_ops = {
 	.flush = flush_flushed,
 	.drain = drain_fence,
 	.deep_flush = deep_flush,
+	.scratch = scratch,
 };
 
 static const struct ddfs_media_ops elided_ops = {
@@ -201,6 +210,7 @@ static const struct ddfs_media_ops elided_ops = {
 	.flush = flush_elided,
 	.drain = drain_fence,
 	.deep_flush = deep_flush,
+	.scratch = scratch,
 };
 
 static const struct ddfs_media_ops page_ops = {
@@ -209,6 +219,7 @@ static const struct ddfs_media_ops page_ops = {
 	.flush = flush_elided,
 	.drain = drain_page,
 	.deep_flush = deep_flush,
+	.scratch = scratch,
 };
 
 static const struct ddfs_media_ops *policy_ops(enum ddfs_policy policy)

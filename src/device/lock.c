@@ -59,6 +59,30 @@ static void say_waiting(
 		ddfs_say(to, LOG_NOTICE, "waiting for another process to let go of %s", name);
 }
 
+/* Whether somebody else holds a lock on that byte. An answer that cannot be had is a yes: what is
+ * asked for is whether memory may be used for something else. */
+static bool is_locked(int fd, uint64_t byte)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)byte,
+		.l_len = 1,
+	};
+
+	return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
+}
+
+bool ddfs_lock_has_clients(int fd)
+{
+	return is_locked(fd, DDFS_LOCK_CLIENTS);
+}
+
+bool ddfs_lock_clients_alive(int fd, uint32_t epoch)
+{
+	return is_locked(fd, DDFS_LOCK_EPOCH + epoch);
+}
+
 int ddfs_lock_owner(int fd, bool writable, bool no_wait, const struct ddfs_source *src,
 	const char *name, const struct ddfs_listener *to)
 {

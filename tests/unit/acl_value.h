@@ -118,7 +118,7 @@ static inline void chmod_to(struct ddfs_inode *ip, uint32_t mode)
 {
 	struct ddfs_attr a = { .mode = mode };
 
-	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_MODE, NULL), 0);
+	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_MODE, NULL, NULL), 0);
 }
 
 #endif

@@ -224,6 +224,16 @@ static void check_congruent(struct check *c, uint32_t ino, const struct ddfs_ext
 			ddfs_le32(e->lblk), (unsigned long long)start);
 }
 
+static void check_extent(struct check *c, uint32_t ino, const struct ddfs_extent *e)
+{
+	uint64_t end = (uint64_t)ddfs_le32(e->lblk) + ddfs_le32(e->len);
+
+	if (c->flags & IMAGE_DAX_ALIGNED && ino >= DDFS_INO_FIRST)
+		check_congruent(c, ino, e);
+	if (!(ddfs_le64(e->start) & DDFS_EXTENT_UNWRITTEN) && end > c->seen[ino].written)
+		c->seen[ino].written = end;
+}
+
 static uint64_t check_symlink(struct check *c, const struct ddfs_inode_disk *di)
 {
 	uint64_t size = ddfs_le64(di->size), n, start;
@@ -246,14 +256,12 @@ static uint64_t check_symlink(struct check *c, const struct ddfs_inode_disk *di)
 static void check_body(struct check *c, uint32_t ino)
 {
 	const struct ddfs_inode_disk *di = check_inode_at(c, ino);
-	bool aligned = c->flags & IMAGE_DAX_ALIGNED && ino >= DDFS_INO_FIRST;
+	bool zombie = ddfs_le32(di->flags) & DDFS_IFLAG_ZOMBIE;
 	uint64_t n = check_xattrs(c, di);
 
 	switch (ddfs_le16(di->mode) & S_IFMT) {
 	case S_IFREG:
-		n += check_extents(c, di, ino,
-			aligned && !(ddfs_le32(di->flags) & DDFS_IFLAG_ZOMBIE) ? check_congruent
-									       : NULL);
+		n += check_extents(c, di, ino, zombie ? NULL : check_extent);
 		break;
 	case S_IFDIR:
 		n += check_dir(c, di);
@@ -287,6 +295,11 @@ static void check_links(struct check *c, uint32_t ino)
 		check_say(c, "inode %u: nlink %u, has %u", ino, ddfs_le32(di->nlink), want);
 	if (!s->names && !s->orphan && !fixed)
 		check_say(c, "inode %u: no name leads to it", ino);
+	if (!s->orphan &&
+		s->written * DDFS_BLOCK_BYTES >=
+			ddfs_le64(di->size) + DDFS_BLOCK_BYTES + ddfs_le64(c->super.dax_unit_bytes))
+		check_say(c, "inode %u: %llu blocks written, of a file of %llu bytes", ino,
+			(unsigned long long)s->written, (unsigned long long)ddfs_le64(di->size));
 	if (s->names && s->named_as != s->type)
 		check_say(c, "inode %u: a name claims another type", ino);
 	if (ddfs_le32(di->flags) & DDFS_IFLAG_ZOMBIE && s->names)
@@ -376,6 +389,7 @@ static void check_all(struct check *c)
 		if (c->seen[ino].type)
 			check_links(c, ino);
 	check_groups(c);
+	check_pins(c);
 	if (c->out->clean)
 		check_counts(c);
 }

@@ -27,6 +27,7 @@ enum image_check_flags {
 	IMAGE_QUIET = 1 << 1,	    /* do not print problems */
 	IMAGE_DAX_ALIGNED = 1 << 2, /* every regular file has whole, congruent DAX units */
 	IMAGE_LANES_BUSY = 1 << 3,  /* lanes may be committed: a crash that is not recovered */
+	IMAGE_STRAY_PINS = 1 << 4,  /* records may name blocks that their file has not */
 };
 
 /* Everything inside [base, base + size). */

@@ -18,6 +18,7 @@ struct seen {
 	uint8_t type;	  /* S_IFMT >> 12, 0: free */
 	uint8_t named_as; /* type that its names claim */
 	bool orphan;
+	uint64_t written; /* blocks of a file up to and with the last one that is written */
 };
 
 struct check {
@@ -53,6 +54,9 @@ uint64_t check_extents(
 	struct check *c, const struct ddfs_inode_disk *di, uint32_t ino, check_extent_fn fn);
 uint64_t check_dir(struct check *c, const struct ddfs_inode_disk *di);
 uint64_t check_xattrs(struct check *c, const struct ddfs_inode_disk *di);
+
+/* The pin table and the page map, once every block has its owner. */
+void check_pins(struct check *c);
 
 static inline const struct ddfs_inode_disk *check_inode_at(const struct check *c, uint32_t ino)
 {

@@ -96,7 +96,7 @@ void model_op_setattr(struct world *w)
 	struct ddfs_attr out;
 
 	/* Bits 0 to 2: mode, uid, gid. */
-	ck_assert_int_eq(ddfs_setattr(ip, &a, mask | DDFS_SET_MTIME, &out), 0);
+	ck_assert_int_eq(ddfs_setattr(ip, &a, mask | DDFS_SET_MTIME, &out, NULL), 0);
 	ddfs_inode_put(ip);
 	ck_assert_int_eq(out.mtime.tv_sec, a.mtime.tv_sec);
 	ck_assert_int_eq(out.mtime.tv_nsec, a.mtime.tv_nsec);
@@ -191,7 +191,8 @@ void model_op_open(struct world *w)
 	if (w->nr_handles == MODEL_HANDLES)
 		return;
 	ip = model_get(w, n);
-	if (!model_result(w, "open", ddfs_open(ip, trunc ? O_RDWR | O_TRUNC : O_RDONLY, false), 0,
+	if (!model_result(w, "open",
+		    ddfs_open(ip, trunc ? O_RDWR | O_TRUNC : O_RDONLY, false, NULL), 0,
 		    trunc ? 8 : 0)) {
 		ddfs_inode_put(ip);
 		return;

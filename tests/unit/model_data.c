@@ -120,7 +120,7 @@ void model_op_truncate(struct world *w)
 	int want = model_is_dir(n) ? -EISDIR : !model_is_reg(n) ? -EINVAL : 0;
 
 	model_trace(w, "truncate", n, a.size, 0);
-	if (model_result(w, "truncate", ddfs_setattr(ip, &a, DDFS_SET_SIZE, &out), want, 8)) {
+	if (model_result(w, "truncate", ddfs_setattr(ip, &a, DDFS_SET_SIZE, &out, NULL), want, 8)) {
 		model_truncate(n, a.size);
 		ck_assert_uint_eq(out.size, a.size);
 	}
@@ -193,7 +193,7 @@ void model_op_fallocate(struct world *w)
 	want = fallocate_error(w, n, mode, off, len);
 	model_trace(w, mode_name(mode), n, off, len);
 	ip = model_get(w, n);
-	got = ddfs_fallocate(ip, mode, off, len);
+	got = ddfs_fallocate(ip, mode, off, len, NULL);
 	/* Blocks kept far behind the end can be pushed out of what can be addressed. */
 	if (mode == FALLOC_FL_INSERT_RANGE && got == -EFBIG && !want)
 		want = -EFBIG;
@@ -229,7 +229,7 @@ void model_op_copy(struct world *w)
 	model_trace(w, "copy to", out, off_out, len);
 	ip = model_get(w, in);
 	op = model_get(w, out);
-	got = check_partial(w, "copy", ddfs_copy_range(ip, off_in, op, off_out, len), want);
+	got = check_partial(w, "copy", ddfs_copy_range(ip, off_in, op, off_out, len, NULL), want);
 	ddfs_inode_put(ip);
 	ddfs_inode_put(op);
 	if (got > 0)

@@ -70,12 +70,20 @@ static int ram_deep_flush(struct ddfs_media *m)
 	return 0;
 }
 
+static void *ram_scratch(struct ddfs_media *m, uint64_t off, size_t len)
+{
+	if (off + len > m->size || off + len < off)
+		abort();
+	return ram_of(m)->writable + off;
+}
+
 static const struct ddfs_media_ops ram_ops = {
 	.copy = ram_copy,
 	.set = ram_set,
 	.flush = ram_flush,
 	.drain = ram_drain,
 	.deep_flush = ram_deep_flush,
+	.scratch = ram_scratch,
 };
 
 static void die(const char *what)

@@ -295,6 +295,107 @@ START_TEST(test_readers_share)
 }
 END_TEST
 
+/* A client as src/devdaxfs_ioctl.h has it lock the device. */
+static int client_of(const struct image *image, uint32_t epoch)
+{
+	const uint64_t bytes[] = { DDFS_LOCK_CLIENTS, DDFS_LOCK_EPOCH + epoch };
+	int fd = open(image->path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	for (size_t i = 0; i < 2; i++) {
+		struct flock lock = { .l_type = F_RDLCK, .l_start = (off_t)bytes[i], .l_len = 1 };
+
+		ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	}
+	return fd;
+}
+
+static const uint32_t epochs[] = { 1, 2, 0x7fffffff, UINT32_MAX };
+
+START_TEST(test_clients_alive)
+{
+	uint32_t epoch = epochs[_i];
+	struct ddfs_device *dev;
+	struct image image;
+	struct ear ear;
+	int a, b;
+
+	image_make(&image, IN_MEMORY, 16 * MIB);
+	ck_assert_int_eq(open_device(&image, true, &ear, &dev), 0);
+	ck_assert(!ddfs_device_clients_alive(dev, epoch));
+	a = client_of(&image, epoch);
+	b = client_of(&image, epoch);
+	ck_assert(ddfs_device_clients_alive(dev, epoch));
+	ck_assert(!ddfs_device_clients_alive(dev, epoch - 1));
+	ck_assert(!ddfs_device_clients_alive(dev, epoch + 1));
+	close(a);
+	ck_assert(ddfs_device_clients_alive(dev, epoch));
+	close(b);
+	ck_assert(!ddfs_device_clients_alive(dev, epoch));
+	ddfs_device_close(dev);
+	image_remove(&image);
+}
+END_TEST
+
+/* Whoever would store where clients have it mapped is refused, but for a mount, which knows what
+ * they pinned; and those who only read. */
+START_TEST(test_clients_keep_owners_out)
+{
+	struct ddfs_device_options opt = { .no_wait = true, .log = ear_listen };
+	struct ddfs_device *dev;
+	struct image image;
+	struct ear ear = { .heard = "" };
+	int client;
+
+	opt.log_arg = &ear;
+	image_make(&image, IN_MEMORY, 16 * MIB);
+	client = client_of(&image, 7);
+	ck_assert_int_eq(ddfs_device_open(image.path, &opt, &dev), -EBUSY);
+	ck_assert_heard(&ear, "still have the device mapped");
+	opt.with_clients = true;
+	ck_assert_int_eq(ddfs_device_open(image.path, &opt, &dev), 0);
+	ddfs_device_close(dev);
+	opt.with_clients = false;
+	opt.readonly = true;
+	ck_assert_int_eq(ddfs_device_open(image.path, &opt, &dev), 0);
+	ddfs_device_close(dev);
+	opt.readonly = false;
+	close(client);
+	ck_assert_int_eq(ddfs_device_open(image.path, &opt, &dev), 0);
+	ddfs_device_close(dev);
+	image_remove(&image);
+}
+END_TEST
+
+/* A child that was forked has the client's mapping too. */
+START_TEST(test_clients_survive_fork)
+{
+	struct ddfs_device *dev;
+	struct image image;
+	struct ear ear;
+	int ends[2], client;
+	char byte;
+	pid_t child;
+
+	image_make(&image, IN_MEMORY, 16 * MIB);
+	ck_assert_int_eq(open_device(&image, true, &ear, &dev), 0);
+	client = client_of(&image, 3);
+	ck_assert_int_eq(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		close(ends[1]);
+		_exit(read(ends[0], &byte, 1) < 0);
+	}
+	close(client);
+	ck_assert(ddfs_device_clients_alive(dev, 3));
+	close(ends[1]);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert(!ddfs_device_clients_alive(dev, 3));
+	ddfs_device_close(dev);
+	image_remove(&image);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("device lock");
@@ -307,6 +408,9 @@ int main(void)
 	tcase_add_loop_test(tc, test_mountinfo, 0, sizeof(mounts) / sizeof(mounts[0]));
 	tcase_add_test(tc, test_stale_record);
 	tcase_add_test(tc, test_readers_share);
+	tcase_add_loop_test(tc, test_clients_alive, 0, sizeof(epochs) / sizeof(epochs[0]));
+	tcase_add_test(tc, test_clients_keep_owners_out);
+	tcase_add_test(tc, test_clients_survive_fork);
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

@@ -147,7 +147,7 @@ START_TEST(inherit_group)
 
 	mounted_begin(&m, SIZE, 4096, NULL);
 	dir = tree_make_get(m.root, "dir", S_IFDIR | 0755);
-	ck_assert_int_eq(ddfs_setattr(dir, &a, DDFS_SET_GID | DDFS_SET_MODE, NULL), 0);
+	ck_assert_int_eq(ddfs_setattr(dir, &a, DDFS_SET_GID | DDFS_SET_MODE, NULL, NULL), 0);
 	if (_i)
 		ck_assert_int_eq(set_text(dir, DEFAULT_ACL, NAMED), 0);
 	ck_assert_int_eq(ddfs_create(dir, "sub", 3, &n, &e, NULL), 0);

@@ -156,10 +156,10 @@ static void use_file(struct ddfs_inode *ip)
 	ddfs_seek(ip, 0, SEEK_HOLE);
 	ddfs_seek(ip, 5000, SEEK_DATA);
 	tree_fill(ip, 6000, 9000, 'x');
-	ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 16384);
-	ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 4096, 4096);
+	ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 16384, NULL);
+	ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 4096, 4096, NULL);
 	a.size = 4096;
-	ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL);
+	ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL, NULL);
 }
 
 static void use_dir(struct ddfs_inode *dir, unsigned int depth, unsigned int *budget)

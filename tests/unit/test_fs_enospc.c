@@ -47,7 +47,7 @@ static void use_up(struct ddfs_fs *fs, struct ddfs_inode *root, uint64_t left)
 
 	ddfs_fs_statfs(fs, &st);
 	ck_assert_int_eq(
-		ddfs_fallocate(ip, FALLOC_FL_KEEP_SIZE, 0, (st.nr_avail - left) * 4096), 0);
+		ddfs_fallocate(ip, FALLOC_FL_KEEP_SIZE, 0, (st.nr_avail - left) * 4096, NULL), 0);
 	ddfs_inode_put(ip);
 	ddfs_fs_statfs(fs, &st);
 	ck_assert_uint_le(st.nr_avail, left);
@@ -61,16 +61,16 @@ static int on(struct ddfs_inode *root, const char *name, unsigned int op)
 
 	switch (op) {
 	case 0:
-		ret = ddfs_fallocate(ip, 0, 0, 20 * 8192);
+		ret = ddfs_fallocate(ip, 0, 0, 20 * 8192, NULL);
 		break;
 	case 1:
-		ret = ddfs_fallocate(ip, FALLOC_FL_ZERO_RANGE, 1000, 20 * 8192);
+		ret = ddfs_fallocate(ip, FALLOC_FL_ZERO_RANGE, 1000, 20 * 8192, NULL);
 		break;
 	case 2:
-		ret = ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 8192, 4096);
+		ret = ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 8192, 4096, NULL);
 		break;
 	case 3:
-		ret = ddfs_fallocate(ip, FALLOC_FL_INSERT_RANGE, 4096, 4096);
+		ret = ddfs_fallocate(ip, FALLOC_FL_INSERT_RANGE, 4096, 4096, NULL);
 		break;
 	case 4:
 		ret = ddfs_setxattr(ip, "user.x", value, DDFS_XATTR_SIZE_MAX, 0, false);

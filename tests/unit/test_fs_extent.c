@@ -104,7 +104,7 @@ static void ck_all(struct big *b)
 
 static void map_block(struct big *b, uint32_t i)
 {
-	ck_assert_int_eq(ddfs_fallocate(b->ip, 0, i * BLOCK, BLOCK), 0);
+	ck_assert_int_eq(ddfs_fallocate(b->ip, 0, i * BLOCK, BLOCK, NULL), 0);
 	if (b->at[i] == HOLE)
 		b->at[i] = UNWRITTEN;
 	if (b->size <= i)
@@ -138,7 +138,7 @@ static uint32_t *shuffled(struct rng *r, uint32_t nr)
 
 static void punch(struct big *b, uint32_t first, uint32_t nr)
 {
-	ck_assert_int_eq(ddfs_fallocate(b->ip, PUNCH, first * BLOCK, nr * BLOCK), 0);
+	ck_assert_int_eq(ddfs_fallocate(b->ip, PUNCH, first * BLOCK, nr * BLOCK, NULL), 0);
 	memset(b->at + first, 0, nr * sizeof(*b->at));
 }
 
@@ -146,7 +146,7 @@ static void truncate_to(struct big *b, uint32_t size)
 {
 	struct ddfs_attr a = { .size = size * BLOCK };
 
-	ck_assert_int_eq(ddfs_setattr(b->ip, &a, DDFS_SET_SIZE, NULL), 0);
+	ck_assert_int_eq(ddfs_setattr(b->ip, &a, DDFS_SET_SIZE, NULL, NULL), 0);
 	if (size < b->size)
 		memset(b->at + size, 0, (NR_SLOTS - size) * sizeof(*b->at));
 	b->size = size;
@@ -155,7 +155,8 @@ static void truncate_to(struct big *b, uint32_t size)
 static void collapse(struct big *b, uint32_t first, uint32_t nr)
 {
 	ck_assert_int_eq(
-		ddfs_fallocate(b->ip, FALLOC_FL_COLLAPSE_RANGE, first * BLOCK, nr * BLOCK), 0);
+		ddfs_fallocate(b->ip, FALLOC_FL_COLLAPSE_RANGE, first * BLOCK, nr * BLOCK, NULL),
+		0);
 	memmove(b->at + first, b->at + first + nr, (NR_SLOTS - first - nr) * sizeof(*b->at));
 	memset(b->at + NR_SLOTS - nr, 0, nr * sizeof(*b->at));
 	b->size -= nr;
@@ -164,7 +165,7 @@ static void collapse(struct big *b, uint32_t first, uint32_t nr)
 static void insert(struct big *b, uint32_t first, uint32_t nr)
 {
 	ck_assert_int_eq(
-		ddfs_fallocate(b->ip, FALLOC_FL_INSERT_RANGE, first * BLOCK, nr * BLOCK), 0);
+		ddfs_fallocate(b->ip, FALLOC_FL_INSERT_RANGE, first * BLOCK, nr * BLOCK, NULL), 0);
 	memmove(b->at + first + nr, b->at + first, (NR_SLOTS - first - nr) * sizeof(*b->at));
 	memset(b->at + first, 0, nr * sizeof(*b->at));
 	b->size += nr;
@@ -172,7 +173,8 @@ static void insert(struct big *b, uint32_t first, uint32_t nr)
 
 static void zero(struct big *b, uint32_t first, uint32_t nr)
 {
-	ck_assert_int_eq(ddfs_fallocate(b->ip, FALLOC_FL_ZERO_RANGE, first * BLOCK, nr * BLOCK), 0);
+	ck_assert_int_eq(
+		ddfs_fallocate(b->ip, FALLOC_FL_ZERO_RANGE, first * BLOCK, nr * BLOCK, NULL), 0);
 	for (uint32_t i = first; i < first + nr; i++)
 		b->at[i] = UNWRITTEN;
 	if (b->size < first + nr)

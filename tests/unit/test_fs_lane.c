@@ -12,7 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "fs/mkfs.h"
+#include "layout/holder.h"
 #include "tests/unit/check_image.h"
 #include "tests/unit/digest.h"
 #include "tests/unit/ram.h"
@@ -169,7 +172,7 @@ static void populate(struct ddfs_inode *root)
 	ck_assert_int_eq(tree_fill(ip, 0, 10000, 'f'), 10000);
 	ck_assert_int_eq(ddfs_setxattr(ip, "user.large", value, sizeof(value), 0, false), 0);
 	ck_assert_int_eq(ddfs_setxattr(ip, "user.small", value, 10, 0, false), 0);
-	ck_assert_int_eq(ddfs_fallocate(ip, FALLOC_FL_KEEP_SIZE, 16384, 40960), 0);
+	ck_assert_int_eq(ddfs_fallocate(ip, FALLOC_FL_KEEP_SIZE, 16384, 40960, NULL), 0);
 	ddfs_inode_put(ip);
 	ip = tree_make_get(d, "other", S_IFREG | 0600);
 	ck_assert_int_eq(tree_fill(ip, 0, 5000, 'o'), 5000);
@@ -226,7 +229,7 @@ OP(op_unlink_large)
 OP(op_unlink_open)
 {
 	struct ddfs_inode *ip = tree_get(root, "file");
-	int err = ddfs_open(ip, O_RDONLY, false);
+	int err = ddfs_open(ip, O_RDONLY, false, NULL);
 
 	if (!err)
 		err = tree_unlink(root, "file");
@@ -294,21 +297,22 @@ FILE_OP(op_write_hole, "file", tree_fill(ip, 100000, 4096, 'h'))
 FILE_OP(op_write_unwritten, "file", tree_fill(ip, 20000, 8192, 'u'))
 FILE_OP(op_write_extents, "extents", tree_fill(ip, 0, 300000, 'w'))
 FILE_OP(op_punch, "extents",
-	ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 100000))
+	ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 8192, 100000, NULL))
 FILE_OP(op_punch_all, "extents",
-	ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20))
-FILE_OP(op_zero, "extents", ddfs_fallocate(ip, FALLOC_FL_ZERO_RANGE, 8192, 300000))
-FILE_OP(op_collapse, "extents", ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 8192, 8192))
-FILE_OP(op_collapse_most, "extents", ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 8192, 50 * 8192))
-FILE_OP(op_insert, "extents", ddfs_fallocate(ip, FALLOC_FL_INSERT_RANGE, 8192, 8192))
-FILE_OP(op_allocate, "extents", ddfs_fallocate(ip, 0, 0, 2 << 20))
+	ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 1 << 20, NULL))
+FILE_OP(op_zero, "extents", ddfs_fallocate(ip, FALLOC_FL_ZERO_RANGE, 8192, 300000, NULL))
+FILE_OP(op_collapse, "extents", ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 8192, 8192, NULL))
+FILE_OP(op_collapse_most, "extents",
+	ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, 8192, 50 * 8192, NULL))
+FILE_OP(op_insert, "extents", ddfs_fallocate(ip, FALLOC_FL_INSERT_RANGE, 8192, 8192, NULL))
+FILE_OP(op_allocate, "extents", ddfs_fallocate(ip, 0, 0, 2 << 20, NULL))
 FILE_OP(op_truncate, "extents",
-	ddfs_setattr(ip, &(struct ddfs_attr){ .size = 10000 }, DDFS_SET_SIZE, NULL))
+	ddfs_setattr(ip, &(struct ddfs_attr){ .size = 10000 }, DDFS_SET_SIZE, NULL, NULL))
 FILE_OP(op_truncate_up, "file",
-	ddfs_setattr(ip, &(struct ddfs_attr){ .size = 1000000 }, DDFS_SET_SIZE, NULL))
+	ddfs_setattr(ip, &(struct ddfs_attr){ .size = 1000000 }, DDFS_SET_SIZE, NULL, NULL))
 FILE_OP(op_chmod, "file",
 	ddfs_setattr(ip, &(struct ddfs_attr){ .mode = 0600, .uid = 5 },
-		DDFS_SET_MODE | DDFS_SET_UID, NULL))
+		DDFS_SET_MODE | DDFS_SET_UID, NULL, NULL))
 FILE_OP(op_setxattr, "file", ddfs_setxattr(ip, "user.new", "value", 5, 0, false))
 FILE_OP(op_removexattr, "file", ddfs_removexattr(ip, "user.large"))
 
@@ -321,6 +325,38 @@ OP(op_replace_xattr)
 	memset(value, 'v', DDFS_XATTR_SIZE_MAX);
 	err = ddfs_setxattr(ip, "user.large", value, DDFS_XATTR_SIZE_MAX, 0, false);
 	free(value);
+	ddfs_inode_put(ip);
+	return err;
+}
+
+OP(op_fault)
+{
+	struct ddfs_inode *ip = tree_get(root, "extents");
+	struct ddfs_file_extent e;
+	uint64_t next;
+	int ret = ddfs_layout_query(ip, 0, 0, true, &e, 1, &next);
+
+	ddfs_inode_put(ip);
+	return ret < 0 ? ret : 0;
+}
+OP(op_pin)
+{
+	struct ddfs_inode *ip = tree_get(root, "file");
+	struct ddfs_fs *fs = ddfs_inode_fs(ip);
+	struct ddfs_pin_args args = {
+		.len = 200000, .mode = DDFS_PIN_MODE_READ, .flags = DDFS_PIN_FAULT | DDFS_PIN_GROW
+	};
+	struct ddfs_pin_owner owner;
+	struct ddfs_pinned out;
+	int err =
+		ddfs_holders_get(ddfs_layouts_holders(ddfs_fs_layouts(fs)), getpid(), &args.holder);
+
+	ck_assert_int_eq(err, 0);
+	ddfs_pin_owner_init(&owner, NULL);
+	args.owner = &owner;
+	err = ddfs_pin(ip, &args, NULL, &out, NULL, 0);
+	ddfs_pins_release(fs, &owner);
+	ddfs_holder_put(args.holder);
 	ddfs_inode_put(ip);
 	return err;
 }
@@ -362,12 +398,21 @@ static const struct {
 	{ "setxattr", op_setxattr, false, 0 },
 	{ "removexattr", op_removexattr, false, 0 },
 	{ "replace xattr", op_replace_xattr, false, 2 },
+	{ "fault", op_fault, false, 4 },
+	{ "pin and grow", op_pin, false, 0 },
 };
 
 static void begin(struct cutter *k, struct ddfs_fs **fs, struct ddfs_inode **root)
 {
-	k->opt = (struct ddfs_fs_options){ .atime = DDFS_ATIME_NOATIME };
-	ram_mkfs(&k->live, SIZE, 4096);
+	struct ddfs_mkfs p = { .label = "test" };
+	struct ddfs_geometry g;
+
+	k->opt = (struct ddfs_fs_options){ .atime = DDFS_ATIME_NOATIME, .dax = DDFS_DAX_ALWAYS };
+	ram_init(&k->live, SIZE, 4096);
+	/* What is there before must not be seen. */
+	memset(k->live.writable, 0x5a, SIZE);
+	ck_assert_int_eq(ddfs_geometry_init(SIZE, 4096, false, &g), 0);
+	ck_assert_int_eq(ddfs_mkfs(&k->live.media, &p, &g), 0);
 	*fs = ram_mount(&k->live, &k->opt);
 	*root = ram_root(*fs);
 	populate(*root);

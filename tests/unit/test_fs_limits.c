@@ -125,21 +125,21 @@ START_TEST(file_size)
 
 	begin(&m, UINT64_C(16) << 20);
 	ip = tree_make_get(m.root, "f", S_IFREG | 0644);
-	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL), 0);
+	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL, NULL), 0);
 	a.size++;
-	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL), -EFBIG);
+	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL, NULL), -EFBIG);
 	a.size = 0;
-	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL), 0);
+	ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_SIZE, NULL, NULL), 0);
 	ck_assert_int_eq(tree_fill(ip, DDFS_FILE_SIZE_MAX - 50, 100, 'x'), 50);
 	ck_assert_int_eq(ddfs_pread(ip, buf, 200, DDFS_FILE_SIZE_MAX - 50), 50);
 	ck_assert_int_eq(ddfs_write(ip, 0, buf, 1, DDFS_WRITE_APPEND), -EFBIG);
-	ck_assert_int_eq(ddfs_fallocate(ip, 0, DDFS_FILE_SIZE_MAX - 4096, 4097), -EFBIG);
-	ck_assert_int_eq(ddfs_fallocate(ip, 0, UINT64_MAX - 5, 10), -EFBIG);
-	ck_assert_int_eq(ddfs_fallocate(ip, FALLOC_FL_INSERT_RANGE, 0, 4096), -EFBIG);
+	ck_assert_int_eq(ddfs_fallocate(ip, 0, DDFS_FILE_SIZE_MAX - 4096, 4097, NULL), -EFBIG);
+	ck_assert_int_eq(ddfs_fallocate(ip, 0, UINT64_MAX - 5, 10, NULL), -EFBIG);
+	ck_assert_int_eq(ddfs_fallocate(ip, FALLOC_FL_INSERT_RANGE, 0, 4096, NULL), -EFBIG);
 	ck_assert_int_eq(ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096,
-				 UINT64_MAX - 4096),
+				 UINT64_MAX - 4096, NULL),
 		0);
-	ck_assert_int_eq(ddfs_fallocate(ip, 0, 0, 0), -EINVAL);
+	ck_assert_int_eq(ddfs_fallocate(ip, 0, 0, 0, NULL), -EINVAL);
 	ddfs_inode_put(ip);
 	end(&m);
 }
@@ -211,7 +211,8 @@ START_TEST(times)
 	for (size_t i = 0; i < sizeof(secs) / sizeof(secs[0]); i++) {
 		a.atime = a.mtime = (struct timespec){ secs[i], 999999999 };
 		ip = tree_get(m.root, "f");
-		ck_assert_int_eq(ddfs_setattr(ip, &a, DDFS_SET_ATIME | DDFS_SET_MTIME, NULL), 0);
+		ck_assert_int_eq(
+			ddfs_setattr(ip, &a, DDFS_SET_ATIME | DDFS_SET_MTIME, NULL, NULL), 0);
 		ddfs_inode_put(ip);
 		ddfs_inode_put(m.root);
 		ck_assert_int_eq(ddfs_fs_close(m.fs), 0);

@@ -38,6 +38,13 @@ static void check_geometry(const struct ddfs_geometry *g, uint64_t size, uint64_
 		ck_assert_uint_le(g->pagemap_off + g->pagemap_bytes, g->data_off);
 		ck_assert_uint_ge(g->pagemap_bytes, g->nr_blocks * 4);
 	}
+	ck_assert_uint_ge(g->pins_off, g->chunk_table_off + g->chunk_table_bytes);
+	ck_assert_uint_ge(g->pins_off, g->pagemap_off + g->pagemap_bytes);
+	ck_assert_uint_le(g->pins_off + g->pins_bytes, g->data_off);
+	ck_assert_uint_eq(g->pins_off % g->block_bytes, 0);
+	ck_assert_uint_eq(g->pins_bytes % g->block_bytes, 0);
+	ck_assert_uint_ge(g->pins_bytes, DDFS_PINS_BYTES_MIN);
+	ck_assert_uint_le(g->pins_bytes, DDFS_PINS_BYTES_MAX);
 }
 
 START_TEST(geometry)
@@ -132,6 +139,7 @@ START_TEST(largest)
 	char c;
 
 	ram_mkfs(&ram, 16 * TIB, 2 * MIB);
+	ck_assert_uint_lt(ram.media.stats.bytes_stored, 512 * KIB);
 	fs = ram_mount(&ram, NULL);
 	ddfs_fs_statfs(fs, &st);
 	ck_assert_uint_gt(st.nr_free, (16 * TIB - 4 * GIB) / 4096);
@@ -142,7 +150,7 @@ START_TEST(largest)
 	ck_assert_int_eq(ddfs_pread(ip, &c, 1, DDFS_FILE_SIZE_MAX - 1), 1);
 	ck_assert_int_eq(c, 'x');
 	ck_assert_int_eq(tree_fill(ip, DDFS_FILE_SIZE_MAX, 1, 'x'), -EFBIG);
-	ck_assert_int_eq(ddfs_fallocate(ip, 0, 0, 100 * GIB), 0);
+	ck_assert_int_eq(ddfs_fallocate(ip, 0, 0, 100 * GIB, NULL), 0);
 	ck_assert_int_eq(tree_unlink(root, "x"), 0);
 	ddfs_inode_put(ip);
 	ddfs_inode_put(root);

@@ -292,7 +292,7 @@ START_TEST(over_open)
 	ck_assert_int_eq(tree_make(m.root, "f", S_IFREG | 0644), 0);
 	ip = tree_make_get(m.root, "g", S_IFREG | 0644);
 	ck_assert_int_eq(tree_fill(ip, 0, 10000, 'g'), 10000);
-	ck_assert_int_eq(ddfs_open(ip, 0, false), 0);
+	ck_assert_int_eq(ddfs_open(ip, 0, false, NULL), 0);
 	ck_assert_int_eq(tree_rename(m.root, "f", m.root, "g", 0), 0);
 	ddfs_getattr(ip, &a);
 	ck_assert_uint_eq(a.nlink, 0);
@@ -315,7 +315,7 @@ START_TEST(dead_directory)
 	ck_assert_int_eq(tree_make(m.root, "f", S_IFREG | 0644), 0);
 	ck_assert_int_eq(tree_make(m.root, "e", S_IFDIR | 0755), 0);
 	dir = tree_make_get(m.root, "d", S_IFDIR | 0755);
-	ck_assert_int_eq(ddfs_open(dir, 0, false), 0);
+	ck_assert_int_eq(ddfs_open(dir, 0, false, NULL), 0);
 	ck_assert_int_eq(ddfs_rmdir(m.root, "d", 1), 0);
 	ck_assert_int_eq(tree_rename(m.root, "f", dir, "f", 0), -ENOENT);
 	ck_assert_int_eq(tree_rename(m.root, "e", dir, "e", 0), -ENOENT);
@@ -381,7 +381,8 @@ static void age(struct ddfs_inode *ip)
 	struct ddfs_attr a = { 0 };
 
 	ck_assert_int_eq(
-		ddfs_setattr(ip, &a, DDFS_SET_ATIME | DDFS_SET_MTIME | DDFS_SET_CTIME, NULL), 0);
+		ddfs_setattr(ip, &a, DDFS_SET_ATIME | DDFS_SET_MTIME | DDFS_SET_CTIME, NULL, NULL),
+		0);
 }
 
 static void ck_times(struct ddfs_inode *ip, bool mtime, bool ctime)

@@ -139,15 +139,15 @@ static void on_data(struct worker *w, struct ddfs_inode *ip)
 		expect("read", ddfs_pread(ip, buf, sizeof(buf), off));
 		break;
 	case 4:
-		expect("truncate", ddfs_setattr(ip, &a, DDFS_SET_SIZE, &a));
+		expect("truncate", ddfs_setattr(ip, &a, DDFS_SET_SIZE, &a, NULL));
 		break;
 	case 5:
-		expect("punch",
-			ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len));
+		expect("punch", ddfs_fallocate(ip, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
+					len, NULL));
 		break;
 	case 6:
 		expect("collapse",
-			ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, off & ~4095u, 8192));
+			ddfs_fallocate(ip, FALLOC_FL_COLLAPSE_RANGE, off & ~4095u, 8192, NULL));
 		break;
 	case 7:
 		expect("setxattr", ddfs_setxattr(ip, "user.x", buf, len % 5000, 0, false));
@@ -172,7 +172,7 @@ static void on_file(struct worker *w)
 
 	any_name(w, name);
 	if (!ddfs_lookup(dir, name, strlen(name), &e) && !ddfs_inode_get(w->fs, e.attr.id, &ip)) {
-		err = ddfs_open(ip, O_RDWR, false);
+		err = ddfs_open(ip, O_RDWR, false, NULL);
 		expect("open", err);
 		for (unsigned int i = 0; i < 4 && !err && S_ISREG(e.attr.mode); i++)
 			on_data(w, ip);

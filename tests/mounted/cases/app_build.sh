@@ -5,7 +5,7 @@
 set -eu
 root=$(readlink -f "$DDFS_CASES/../../..")
 mkdir src src/include
-cp -r "$root/fs" src/
+cp -r "$root/fs" "$root/layout" src/
 few=$(awk -v scale="${DDFS_SCALE:-1}" 'BEGIN { print (scale < 1) ? 4 : 1000 }')
 
 cat >src/main.c <<'END'

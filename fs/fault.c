@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "fs/fault.h"
+
+#include "fs/core.h"
+#include "fs/extent.h"
+#include "fs/file.h"
+#include "fs/node.h"
+#include "fs/tx.h"
+
+/* What is zeroed before the transactions that tell of it, and how often with the file locked. */
+#define STEP_BLOCKS (32u * DDFS_CHUNK_BLOCKS)
+#define STEPS_MAX   8u
+#define STEP_RUNS   24u
+/* Bytes of shadows after which a transaction ends: each run may be an entry of another leaf. */
+#define STEP_ARENA (24u << 10)
+
+/* Unwritten runs of one step. */
+struct step {
+	struct ddfs_map run[STEP_RUNS];
+	unsigned int nr;
+};
+
+/* The next of [*at, last), at most STEP_BLOCKS; *at moves behind what was looked at. */
+static int find_unwritten(struct ddfs_inode *ip, uint64_t *at, uint64_t last, struct step *s)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	uint64_t left = STEP_BLOCKS;
+
+	s->nr = 0;
+	while (*at < last && s->nr < STEP_RUNS && left) {
+		struct ddfs_map *m = &s->run[s->nr];
+		int err = ddfs_extent_lookup(ip->fs, NULL, di, (uint32_t)*at, m);
+
+		if (err)
+			return err;
+		if (m->len > last - *at)
+			m->len = (uint32_t)(last - *at);
+		if (m->kind == DDFS_MAP_UNWRITTEN) {
+			if (m->len > left)
+				m->len = (uint32_t)left;
+			left -= m->len;
+			s->nr++;
+		}
+		*at += m->len;
+	}
+	return 0;
+}
+
+/* Durable before a transaction calls it written: nobody has it mapped, nor ever sees what was
+ * there. */
+static int zero(struct ddfs_fs *fs, const struct step *s)
+{
+	for (unsigned int i = 0; i < s->nr; i++) {
+		const struct ddfs_map *m = &s->run[i];
+
+		if (ddfs_node_any_verified(fs, m->pblk, m->len))
+			return ddfs_corrupt(fs, "block %llu: a file's data lies on a tree node",
+				(unsigned long long)m->pblk);
+		fs->media->ops->set(fs->media, ddfs_block_off(m->pblk), 0, ddfs_block_off(m->len));
+	}
+	return fs->media->ops->drain(fs->media);
+}
+
+/* As many of the runs from *i on as fit in one transaction. */
+static int convert_some(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct step *s, unsigned int *i)
+{
+	struct ddfs_inode_disk *di;
+	int err = ddfs_op_tx_reserve(op);
+
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	do {
+		const struct ddfs_map *m = &s->run[*i];
+
+		err = ddfs_extent_convert(op->tx, di, m->lblk, m->len, DDFS_MAP_WRITTEN);
+		++*i;
+	} while (!err && *i < s->nr && op->tx->arena_used < STEP_ARENA);
+	return err ? err : ddfs_op_commit(op);
+}
+
+int ddfs_file_fault(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t first, uint64_t last)
+{
+	int err = ddfs_file_allocate(op, ip, first, last);
+	unsigned int steps = 0;
+
+	while (!err && first < last) {
+		unsigned int i = 0;
+		struct step s;
+
+		err = find_unwritten(ip, &first, last, &s);
+		if (!err && s.nr && steps++ == STEPS_MAX)
+			return 1;
+		if (!err && s.nr)
+			err = zero(op->fs, &s);
+		while (!err && i < s.nr)
+			err = convert_some(op, ip, &s, &i);
+	}
+	return err;
+}
