@@ -84,14 +84,17 @@ struct ddfs_fs_options {
 	void *clients_arg;
 };
 
-/* Replays the lanes, frees orphans, marks the filesystem mounted. -EUCLEAN: not a devdaxfs or
- * damaged beyond the second superblock; -EOPNOTSUPP: unknown incompatible feature; -EROFS: needs
- * recovery but media is read-only; -EFBIG: media is smaller than the superblock says. The log has
- * the sentence. media must outlive fs. */
+/* Replays the lanes, marks the filesystem mounted, takes over what clients of earlier mounts hold,
+ * frees the other orphans. -EUCLEAN: not a devdaxfs or damaged beyond the second superblock;
+ * -EOPNOTSUPP: unknown incompatible feature; -EROFS: needs recovery but media is read-only; -EFBIG:
+ * media is smaller than the superblock says; -EINVAL: no room for the pagemap on the device;
+ * -EBUSY: clients of a read-only mount are left, whose pins are not recorded. The log has the
+ * sentence. media must outlive fs. */
 int ddfs_fs_open(struct ddfs_media *media, const struct ddfs_fs_options *opt, struct ddfs_fs **out);
 
-/* No other call may be running. Frees what unlinked files still hold, writes what is
- * lazy, marks the filesystem clean, deep-flushes. fs is gone afterwards, also on error. */
+/* No other call may be running, and no change wait. Frees what unlinked files still hold, writes
+ * what is lazy, marks the filesystem clean, deep-flushes. Pins that are left stay recorded, for the
+ * next mount to take over. fs is gone afterwards, also on error. */
 int ddfs_fs_close(struct ddfs_fs *fs);
 
 /* syncfs(2): everything done so far is on media when it returns. */
@@ -101,7 +104,7 @@ int ddfs_fs_sync(struct ddfs_fs *fs);
 void ddfs_fs_writeback(struct ddfs_fs *fs);
 
 /* Change what a remount may change: readonly, lazytime, atime, errors. -EROFS: media is
- * read-only. */
+ * read-only. -EBUSY: readonly changes while files are pinned, or as ddfs_fs_open says. */
 int ddfs_fs_remount(struct ddfs_fs *fs, const struct ddfs_fs_options *opt);
 
 struct ddfs_statfs {

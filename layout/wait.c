@@ -211,9 +211,10 @@ static int break_may_wait(
 static void break_register(
 	struct ddfs_layout *l, struct ddfs_wait *w, uint64_t first, uint64_t last, uint64_t page)
 {
+	bool again = w->state == DDFS_WAIT_STANDING;
 	struct ddfs_pin *pin;
 
-	if (w->state == DDFS_WAIT_NONE)
+	if (!again)
 		TAILQ_INSERT_TAIL(&l->breaks, w, link);
 	w->state = DDFS_WAIT_BREAK;
 	w->layout = l;
@@ -224,6 +225,12 @@ static void break_register(
 	LIST_FOREACH(pin, &l->pins, of_file)
 		if (ddfs_pin_covers(pin, first, last))
 			ddfs_pin_recall(pin);
+	/* It may take away less than when it was here before: how much may depend on other files.
+	 */
+	if (again) {
+		unrecall_unbroken(l);
+		queue_admit(l);
+	}
 }
 
 int ddfs_layout_wait(
