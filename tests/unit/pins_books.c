@@ -106,6 +106,18 @@ bool book_is_recalled(const struct world *w, const struct wpin *pin)
 	return false;
 }
 
+bool book_is_asked(const struct world *w, const struct wop *op)
+{
+	for (unsigned int i = 0; i < w->nr_pins; i++) {
+		const struct wpin *pin = w->pins[i];
+
+		if (((pin->who == op->who && !pin->old) || pin->h == op->h) &&
+			book_is_recalled(w, pin))
+			return true;
+	}
+	return false;
+}
+
 /* ---- counts --------------------------------------------------------------------------------- */
 
 /* Who waits has a reason to: else its wake-up was lost. */
@@ -124,9 +136,11 @@ static void check_wait(struct world *w, const struct wop *op, struct ddfs_layout
 			p->nr && p->f == op->f && p->block >= op->wait.first &&
 				p->block < op->wait.last,
 			"waits for block %llu", (unsigned long long)op->wait.page);
-	if (is_pin)
+	if (is_pin) {
 		must(w, book_is_breaking(w, op->f, op->wait.first, op->wait.last),
 			"queued behind nothing");
+		must(w, !book_is_asked(w, op), "queued, and to let go");
+	}
 }
 
 static void sum_pin(struct world *w, struct wpin *pin, struct ddfs_layouts_stats *sum)

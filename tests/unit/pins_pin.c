@@ -27,26 +27,13 @@ static bool find_range(const struct world *w, const struct wop *op, struct range
 	return true;
 }
 
-/* Of the holder, or of the open file. */
-static bool is_recalled(const struct world *w, const struct wop *op)
-{
-	for (unsigned int i = 0; i < w->nr_pins; i++) {
-		const struct wpin *pin = w->pins[i];
-
-		if (((pin->who == op->who && !pin->old) || pin->h == op->h) &&
-			book_is_recalled(w, pin))
-			return true;
-	}
-	return false;
-}
-
 static int predict(const struct world *w, const struct wop *op, struct range *r)
 {
 	if (!find_range(w, op, r))
 		return -ENXIO;
 	if (!book_is_breaking(w, op->f, r->first, r->last))
 		return 0;
-	if (is_recalled(w, op))
+	if (book_is_asked(w, op))
 		return -EDEADLK;
 	if (op->nowait)
 		return -EAGAIN;

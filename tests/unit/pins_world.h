@@ -28,7 +28,7 @@
 #define NR_HANDLES   20u
 #define NR_HOLDERS   4u
 #define NR_OPS	     12u /* that are parked, at most */
-#define NR_PINS	     40u /* that are made, at most */
+#define NR_PINS	     120u /* that are made, at most */
 #define NR_PINS_KEPT 4096u
 
 struct wfile {
@@ -156,6 +156,8 @@ bool book_is_pinned(const struct world *w, const struct wfile *f, uint64_t first
 /* A change of it waits, or stands. */
 bool book_is_breaking(const struct world *w, const struct wfile *f, uint64_t first, uint64_t last);
 bool book_is_recalled(const struct world *w, const struct wpin *pin);
+/* The holder that wants a pin, or the open file it wants it through, is to let go of some. */
+bool book_is_asked(const struct world *w, const struct wop *op);
 /* What files have is freed when nobody has them open or pinned. */
 void book_file_unused(struct world *w, struct wfile *f);
 

@@ -353,42 +353,6 @@ START_TEST(map_of_readonly)
 }
 END_TEST
 
-/* A clean filesystem has no counts on the device, whoever reads from it. */
-START_TEST(map_while_readonly)
-{
-	struct ddfs_pinned out;
-	struct pin_stage s;
-	struct ddfs_inode *ip;
-
-	mkfs_with_map(&s, true);
-	s.opt.map = DDFS_PAGEMAP_DEV;
-	stage_mount(&s);
-	ip = stage_file(&s, "file", 10 * BLK);
-	s.opt.readonly = true;
-	if (_i == 0) {
-		ck_assert_int_eq(ddfs_fs_remount(s.fs, &s.opt), 0);
-	} else {
-		ddfs_inode_put(ip);
-		stage_unmount(&s);
-		stage_mount(&s);
-		ip = tree_get(s.root, "file");
-	}
-	ck_assert_int_eq(
-		stage_pin_args(&s, ip, (struct ddfs_pin_args){ .mode = DDFS_PIN_MODE_READ }, &out,
-			NULL, 0),
-		0);
-	ck_assert(map_is_zero(&s) == (_i == 1));
-	ddfs_inode_put(ip);
-	s.opt.readonly = false;
-	stage_crash(&s, 0);
-	ck_assert(map_is_zero(&s));
-	ip = tree_get(s.root, "file");
-	ck_assert_int_eq(stage_truncate(ip, 0, NULL), 0);
-	ddfs_inode_put(ip);
-	stage_fini(&s);
-}
-END_TEST
-
 /* What is left to the next mount is in the records alone. */
 START_TEST(map_of_abandoned)
 {
@@ -440,7 +404,6 @@ int main(void)
 		{ "map on device", map_on_device, 2 },
 		{ "map of read-only", map_of_readonly, 2 },
 		{ "no map on device", no_map_on_device, 0 },
-		{ "map while read-only", map_while_readonly, 2 },
 		{ "map of abandoned", map_of_abandoned, 0 },
 	};
 

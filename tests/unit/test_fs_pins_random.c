@@ -20,7 +20,7 @@ static const struct setup {
 	{ 16 * MIB, 4096, 500000 },
 	{ 16 * MIB, 4 * 4096, 300000 },
 	{ 16 * MIB, 4096, 400000 },
-	{ 64 * MIB, 2 * MIB, 6000 },
+	{ 64 * MIB, 2 * MIB, 40000 },
 };
 #define NR_SETUPS (sizeof(setups) / sizeof(setups[0]))
 
@@ -29,7 +29,7 @@ static const struct {
 	unsigned int weight; /* in 10000 */
 } calls[] = {
 	{ do_pin, 2200 },
-	{ do_unpin, 1000 },
+	{ do_unpin, 1200 },
 	{ do_change, 1700 },
 	{ do_later, 1400 },
 	{ do_store, 900 },
@@ -42,10 +42,10 @@ static const struct {
 	{ do_rename_over, 40 },
 	{ do_allocate, 100 },
 	{ do_lease, 30 },
-	{ do_death, 40 },
-	{ do_collect, 40 },
-	{ do_let_go, 20 },
-	{ do_tick, 40 },
+	{ do_death, 80 },
+	{ do_collect, 80 },
+	{ do_let_go, 150 },
+	{ do_tick, 100 },
 	{ do_fill, 5 },
 	{ do_remount, 2 },
 	{ do_crash, 4 },

@@ -11,6 +11,7 @@ and ended: tidy() does that, by the path and by the process id, and touches noth
 """
 
 import contextlib
+import functools
 import os
 import re
 import signal
@@ -21,6 +22,10 @@ import time
 from check import scale
 
 MIB = 1 << 20
+
+# What a daemon never says when all is well.
+DAMAGE = re.compile(r"Structure needs cleaning|damaged|given back while|Sanitizer|runtime error",
+                    re.IGNORECASE)
 
 
 def patience(seconds):
@@ -242,6 +247,25 @@ class Target:
             self.process = None
 
 
+def on_target(test):
+    """A test that is given a filesystem just made, and whose mounts end with it. The daemon must
+    not speak of damage."""
+    @functools.wraps(test)
+    def run():
+        target = Target.of_environment()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(target.log_path)
+        target.mkfs()
+        try:
+            test(target)
+        finally:
+            target.end()
+        if DAMAGE.search(target.log()):
+            raise AssertionError(f"the daemon said:\n{target.log()}")
+
+    return run
+
+
 def tidy(directory, program):
     """End daemons and mounts below the directory; True if there were any."""
     mounts, pids = mounts_below(directory), daemons_below(directory, program)
@@ -271,5 +295,5 @@ def pattern(seed, length):
         for i in range(words))[:length]
 
 
-__all__ = ["MIB", "Target", "daemons_below", "is_alive", "mount_line", "mounts_below", "patience",
-    "pattern", "scale", "space", "tidy", "wait_for"]
+__all__ = ["DAMAGE", "MIB", "Target", "daemons_below", "is_alive", "mount_line", "mounts_below",
+    "on_target", "patience", "pattern", "scale", "space", "tidy", "wait_for"]
