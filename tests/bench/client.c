@@ -38,6 +38,11 @@ static const struct {
 	{ "fences", 2, workload_fences },
 	{ "scale", 7, workload_scale },
 	{ "extents", 5, workload_extents },
+	{ "pin", 3, workload_pin },
+	{ "ioctl", 2, workload_ioctl },
+	{ "hold", 3, workload_hold },
+	{ "park", 2, workload_park },
+	{ "map", 4, workload_map },
 };
 
 int main(int argc, char **argv)

@@ -250,6 +250,21 @@ static void op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t si
 	fuse_reply_write(req, size);
 }
 
+static void op_ioctl(fuse_req_t req, fuse_ino_t node, unsigned int cmd, void *arg,
+	struct fuse_file_info *fi, unsigned int flags, const void *in, size_t in_size,
+	size_t out_size)
+{
+	(void)node;
+	(void)cmd;
+	(void)arg;
+	(void)fi;
+	(void)flags;
+	(void)in;
+	(void)in_size;
+	(void)out_size;
+	fuse_reply_ioctl(req, 0, NULL, 0);
+}
+
 static void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	(void)node;
@@ -282,6 +297,7 @@ static const struct fuse_lowlevel_ops floor_ops = {
 	.release = op_release,
 	.read = op_read,
 	.write = op_write,
+	.ioctl = op_ioctl,
 	.opendir = op_opendir,
 	.readdir = op_readdir,
 	.readdirplus = op_readdir,

@@ -30,6 +30,25 @@ void workload_scale(char **argv);
  * in COUNT extents and ONE in a single one, and reads random blocks of them by turns. */
 void workload_extents(char **argv);
 
+/* FILE BYTES MSEC: pins and unpins random aligned runs of so many bytes, each pair is one sample.
+ */
+void workload_pin(char **argv);
+
+/* FILE MSEC: two ioctls that nothing is done for, each pair is one sample. */
+void workload_ioctl(char **argv);
+#define BENCH_IOC_EMPTY _IO('b', 1)
+
+/* FILE COUNT STEP: pins a page at each multiple of STEP bytes, and holds them until its input
+ * ends. */
+void workload_hold(char **argv);
+
+/* ROOT COUNT: so many truncates of as many files there wait for pins, until its input ends. */
+void workload_park(char **argv);
+
+/* DEVICE FILE MSEC ROUNDS: copies to and from a file in one piece, and random lines of it, through
+ * a mapping of libdevdaxfs and through one of the device that it lies on, by turns. */
+void workload_map(char **argv);
+
 /* ---- shared --------------------------------------------------------------------------------- */
 
 uint64_t number(const char *word);

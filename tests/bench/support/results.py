@@ -7,7 +7,7 @@ import platform
 import statistics
 
 UNITS = {"µs": "{:.2f}", "MiB/s": "{:.0f}", "1/s": "{:.0f}", "ms": "{:.1f}", "MiB": "{:.1f}",
-         "fences": "{:.2f}"}
+         "fences": "{:.2f}", "bytes": "{:.0f}"}
 
 
 class Results:
