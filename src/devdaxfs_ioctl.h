@@ -90,6 +90,9 @@ struct ddfs_ioc_extent {
  * each, before it pins: at DDFS_LOCK_CLIENTS, and at DDFS_LOCK_EPOCH + epoch. As long as the second
  * is held, pages that were pinned in this mount are not used for anything else, whatever becomes
  * of the daemon.
+ *
+ * Any user's FUSE mount can answer this, with another's device: whoever acts upon it looks at who
+ * made the mount first, as libdevdaxfs does.
  */
 struct ddfs_ioc_info {
 	__u8 uuid[16];	   /* of the filesystem, as in its superblock */

@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 	struct ddfs_mapping *m;
 	int fd, ret;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	CHECK(is_reader || strcmp(what, "write") == 0 || strcmp(what, "crash") == 0);
 	fd = open(argv[2], is_reader ? O_RDONLY : O_RDWR);
 	if (fd < 0) {
