@@ -988,7 +988,7 @@ end:
 #if defined(CHAIN)
 #define outlasted (nr_changed > 0)
 #elif defined(SMALLER)
-#define outlasted (nr_done > 0)
+#define outlasted (nr_done > 0 || waits[0].range == 3)
 #else
 #define outlasted (nr_changed == NR_CHANGERS)
 #endif
@@ -1016,8 +1016,11 @@ inline choose(h, pages, keep)
 #endif
 	fi;
 	if
-#if defined(CHAIN) || defined(SMALLER)
+#if defined(CHAIN)
 	:: h == 0 -> keep = UNTIL_RECALLED
+	:: h == 1 -> keep = AGAINST_RECALLS
+#elif defined(SMALLER)
+	:: h == 0 -> keep = AS_IT_LIKES
 	:: h == 1 -> keep = AGAINST_RECALLS
 #else
 #if !defined(TWO_FILES)

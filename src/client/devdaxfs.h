@@ -23,8 +23,10 @@
  * sentence. Threads: any thread may use any lease or mapping, but one is deleted once and used by
  * nobody then. fork: the child has neither the mapping (MADV_DONTFORK) nor the lease; all functions
  * but the two deletes, which free its copy, fail there with -ECHILD (others NULL or 0; those that
- * return nothing are not for it). exec and exit end the lease, the latter once the process is
- * wholly gone. While a recall is pending, fsync(2), write(2), ftruncate(2) and fallocate(2) of the
+ * return nothing are not for it). What registered the pages with a NIC is open in the child too, so
+ * a lease whose process ends without deleting it goes on until its children have exec'd, ended or
+ * deleted their copies. exec and exit end the lease, the latter once the process is wholly gone.
+ * While a recall is pending, fsync(2), write(2), ftruncate(2) and fallocate(2) of the
  * same file may have to wait for it: use ddfs_lease_sync.
  */
 #ifndef DEVDAXFS_H

@@ -238,6 +238,8 @@ void ddfs_client_device_put(struct ddfs_client_device *device)
 		if (device->fd >= 0) {
 			LIST_REMOVE(device, of_process);
 			close(device->fd);
+		} else {
+			close(device->inherited);
 		}
 		free(device);
 	}
@@ -246,6 +248,6 @@ void ddfs_client_device_put(struct ddfs_client_device *device)
 
 void ddfs_client_device_orphan(struct ddfs_client_device *device)
 {
-	close(device->fd);
+	device->inherited = device->fd;
 	device->fd = -1;
 }

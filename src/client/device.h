@@ -19,7 +19,8 @@
 struct ddfs_ioc_info;
 
 struct ddfs_client_device {
-	int fd; /* carries the locks */
+	int fd;	       /* carries the locks; -1 in a forked child */
+	int inherited; /* in a forked child: its copy of fd */
 	/* st_dev of the mount's files, so that what one mount was trusted with is not had by
 	 * another that claims to be it. The number is not another mount's while this is here: each
 	 * lease has its file open from before it has the device until after, and that keeps the
@@ -47,7 +48,7 @@ int ddfs_client_device_get(
 /* NULL is allowed. */
 void ddfs_client_device_put(struct ddfs_client_device *device);
 
-/* In a forked child: its copy of the descriptor goes, the memory stays with the orphaned leases. */
+/* In a forked child: the locks and the memory stay with the orphaned leases. */
 void ddfs_client_device_orphan(struct ddfs_client_device *device);
 
 /* Opens what fd is open on once more, as an open file of its own. -errno; -ENOENT also where /proc

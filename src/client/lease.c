@@ -101,6 +101,8 @@ static void close_file(struct ddfs_lease *lease)
 		LIST_REMOVE(lease, of_process);
 		close(lease->fd);
 		lease->fd = -1;
+	} else if (lease->inherited >= 0) {
+		close(lease->inherited);
 	}
 	ddfs_client_process_unlock();
 }
@@ -199,7 +201,7 @@ int ddfs_client_lease_new(int fd, uint64_t off, uint64_t len, unsigned int flags
 	lease = calloc(1, sizeof(*lease));
 	if (!lease)
 		return ddfs_client_error(-ENOMEM, "no memory for a lease");
-	lease->fd = -1;
+	lease->fd = lease->inherited = -1;
 	ret = fill(lease, fd, off, len, flags, pin_flags);
 	if (ret)
 		ddfs_lease_delete(lease);
@@ -245,7 +247,7 @@ void ddfs_lease_delete(struct ddfs_lease *lease)
 
 void ddfs_client_lease_orphan(struct ddfs_lease *lease)
 {
-	close(lease->fd);
+	lease->inherited = lease->fd;
 	lease->fd = -1;
 }
 

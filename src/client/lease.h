@@ -22,7 +22,8 @@ struct ddfs_client_callback {
 };
 
 struct ddfs_lease {
-	int fd; /* of the file; -1 in a forked child, where nothing is left of it */
+	int fd;	       /* of the file; -1 in a forked child */
+	int inherited; /* a forked child's copy of fd; else -1 */
 	struct ddfs_client_device *device;
 	struct ddfs_client_pin pin;
 	struct ddfs_extent_range *ranges;
@@ -46,7 +47,7 @@ int ddfs_client_lease_replace(struct ddfs_lease *lease, struct ddfs_client_pin *
 
 /* -ECHILD, with the sentence, in a forked child. */
 int ddfs_client_lease_check(const struct ddfs_lease *lease);
-/* In a forked child: its copy of the descriptor goes, and all else but the memory. */
+/* In a forked child, which can do nothing with the lease but keep it alive. */
 void ddfs_client_lease_orphan(struct ddfs_lease *lease);
 
 #endif

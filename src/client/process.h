@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What this process has open through the library, and what becomes of it in a forked child: nothing
- * is left there but memory. A pin lives as long as a descriptor of its open file does, so a child
- * that kept one would keep the pin when its parent is killed.
+ * What this process has open through the library, and what becomes of it in a forked child: copies
+ * of the descriptors, which are good for nothing but keeping the pins. A child has the descriptors
+ * of devices too, and with them what the pages were registered with: when its parent is killed, a
+ * NIC goes on writing to them until the child, too, has closed its copy, by exec or by ending.
  *
  * The lock is held over every step between opening a descriptor and entering it here, and by fork:
- * a child finds each descriptor entered, and closes its copy. It is never held over a call that
- * waits for somebody's lease.
+ * a child finds each descriptor entered. It is never held over a call that waits for somebody's
+ * lease.
  */
 #ifndef DDFS_CLIENT_PROCESS_H
 #define DDFS_CLIENT_PROCESS_H

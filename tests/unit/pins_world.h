@@ -27,7 +27,7 @@
 #define NR_FILES     14u /* with those that have no name any more */
 #define NR_HANDLES   20u
 #define NR_HOLDERS   4u
-#define NR_OPS	     12u /* that are parked, at most */
+#define NR_OPS	     12u  /* that are parked, at most */
 #define NR_PINS	     120u /* that are made, at most */
 #define NR_PINS_KEPT 4096u
 
@@ -113,6 +113,7 @@ struct wop {
 struct world {
 	struct rng rng;
 	uint64_t seed, step;
+	int nr;		   /* of the case */
 	const char *trace; /* DDFS_TRACE */
 	struct ram ram;
 	struct ddfs_fs_options opt;
@@ -219,11 +220,19 @@ void do_collect(struct world *w);
 void do_lease(struct world *w);
 void do_let_go(struct world *w); /* a client of an earlier mount */
 
-/* ---- mounts (pins_mounts.c) ---- */
+/* ---- first and last (pins_world.c) ---- */
 
-void world_init(struct world *w, uint64_t seed, uint64_t size, uint64_t align);
+/* nr: of the case. map_dev: the pagemap is kept on the device. */
+void world_init(
+	struct world *w, uint64_t seed, int nr, uint64_t size, uint64_t align, bool map_dev);
 /* Everything ends, and all is free again. */
 void world_fini(struct world *w);
+void world_mount(struct world *w);
+/* Of the mount with that epoch: what ddfs_fs_options.clients_alive asks. arg is the world. */
+bool world_has_clients(void *arg, uint32_t epoch);
+
+/* ---- mounts (pins_mounts.c) ---- */
+
 void do_crash(struct world *w);	  /* the daemon is killed, perhaps in the middle of a call */
 void do_remount(struct world *w); /* it ends, whatever is pinned */
 void do_tick(struct world *w);

@@ -15,12 +15,13 @@
 
 static const struct setup {
 	uint64_t size, align;
+	bool map_dev;
 	uint64_t steps;
 } setups[] = {
-	{ 16 * MIB, 4096, 500000 },
-	{ 16 * MIB, 4 * 4096, 300000 },
-	{ 16 * MIB, 4096, 400000 },
-	{ 64 * MIB, 2 * MIB, 40000 },
+	{ 16 * MIB, 4096, false, 500000 },
+	{ 16 * MIB, 4 * 4096, false, 300000 },
+	{ 16 * MIB, 4096, true, 400000 },
+	{ 64 * MIB, 2 * MIB, true, 40000 },
 };
 #define NR_SETUPS (sizeof(setups) / sizeof(setups[0]))
 
@@ -70,13 +71,13 @@ START_TEST(schedules)
 {
 	const struct setup *s = &setups[(size_t)_i];
 	uint64_t steps = env_number("DDFS_STEPS", s->steps);
-	uint64_t seed = env_number("DDFS_SEED", 1) + (uint64_t)_i;
+	uint64_t seed = env_number("DDFS_SEED", 1);
 	static struct world w;
 
 	if (env_number("DDFS_CASE", (uint64_t)_i) != (uint64_t)_i)
 		return;
 	fprintf(stderr, "case %d, seed %llu\n", _i, (unsigned long long)seed);
-	world_init(&w, seed, s->size, s->align);
+	world_init(&w, seed, _i, s->size, s->align, s->map_dev);
 	for (uint64_t i = 0; i < steps; i++) {
 		one_step(&w);
 		if (i % 5000 == 4999)

@@ -14,6 +14,7 @@ import contextlib
 import fcntl
 import os
 import struct
+import tempfile
 
 from check import check
 from syscalls import FS_DAX_FL, get_flags, set_flags
@@ -191,12 +192,13 @@ UNITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def make_file(path):
-    """An empty DAX inode, wherever it is."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        set_flags(fd, get_flags(fd) | FS_DAX_FL)  # counts from the next open on
-    finally:
-        os.close(fd)
+    """An empty DAX inode, wherever it is, in place of what was there. It inherits that from a
+    directory: a flag of its own would count only once the kernel has released its descriptor."""
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(path) or ".") as directory:
+        make_dax(directory)
+        new = os.path.join(directory, "new")
+        os.close(os.open(new, os.O_WRONLY | os.O_CREAT, 0o644))
+        os.rename(new, path)
 
 
 def write_units(path, count, unit=None):
