@@ -22,6 +22,8 @@
 #define FILE_MAX   64u /* blocks */
 #define LEASE_TIME 1000000
 
+#define THREAD_ENDED UINT64_MAX
+
 /* A wait of a thread that sleeps until it is woken. */
 struct sleeper {
 	struct ddfs_wait wait; /* first: wake is given this */
@@ -45,8 +47,8 @@ struct thread {
 	pthread_t thread;
 	/* Its wait while it is in a call that may wait: for who interrupts it. */
 	pthread_mutex_t lock;
-	struct sleeper *sleeper; /* protected by lock */
-	_Atomic uint64_t progress;
+	struct sleeper *sleeper;   /* protected by lock */
+	_Atomic uint64_t progress; /* counts; THREAD_ENDED at last */
 	const char *_Atomic doing;
 	uint64_t nr_parked, nr_done;
 };

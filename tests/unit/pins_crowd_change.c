@@ -164,5 +164,6 @@ void *crowd_change(void *thread)
 	}
 	if (atomic_fetch_sub(&t->crowd->nr_changing, 1) == 1)
 		atomic_store(&t->crowd->hurry, true);
+	atomic_store(&t->progress, THREAD_ENDED);
 	return NULL;
 }

@@ -268,5 +268,6 @@ void *crowd_hold(void *thread)
 		start_process(&h);
 	}
 	end_process(&h);
+	atomic_store(&h.t->progress, THREAD_ENDED);
 	return NULL;
 }

@@ -20,7 +20,7 @@
 #include "tests/unit/suite.h"
 #include "tests/unit/tree.h"
 
-/* Seconds without any progress at all after which it is said who waits. */
+/* Seconds that a thread may take for one thing. */
 #define PATIENCE 60u
 
 /* Between a look and the step that it is for, others get in more often than by chance. */
@@ -140,34 +140,31 @@ static void *attend(void *arg)
 	return NULL;
 }
 
-static uint64_t progress(struct crowd *crowd)
+static void say_who_waits(struct crowd *crowd)
 {
-	uint64_t sum = 0;
-
 	for (unsigned int i = 0; i < NR_THREADS; i++)
-		sum += atomic_load(&crowd->threads[i].progress);
-	return sum;
+		fprintf(stderr, "thread %u: %s\n", i, atomic_load(&crowd->threads[i].doing));
 }
 
+/* A thread that goes on with nothing at all sleeps for ever. */
 static void *watch(void *arg)
 {
 	struct crowd *crowd = arg;
-	unsigned int idle = 0;
-	uint64_t last = 0;
+	unsigned int idle[NR_THREADS] = { 0 };
+	uint64_t last[NR_THREADS] = { 0 };
 
 	while (!atomic_load(&crowd->stop)) {
-		uint64_t now = progress(crowd);
+		for (unsigned int i = 0; i < NR_THREADS; i++) {
+			uint64_t now = atomic_load(&crowd->threads[i].progress);
 
-		idle = now == last ? idle + 1 : 0;
-		last = now;
-		if (idle < PATIENCE * 10) {
-			usleep(100000);
-			continue;
+			idle[i] = now == last[i] && now != THREAD_ENDED ? idle[i] + 1 : 0;
+			last[i] = now;
+			if (idle[i] < PATIENCE * 10)
+				continue;
+			say_who_waits(crowd);
+			ck_abort_msg("thread %u does not go on", i);
 		}
-		for (unsigned int i = 0; i < NR_THREADS; i++)
-			fprintf(stderr, "thread %u: %s\n", i,
-				atomic_load(&crowd->threads[i].doing));
-		ck_abort_msg("nothing goes on any more");
+		usleep(100000);
 	}
 	return NULL;
 }
