@@ -34,7 +34,7 @@ static const struct setup {
 
 static const struct {
 	void (*call)(struct world *w);
-	unsigned int weight; /* in 10000 */
+	unsigned int weight; /* how often, against the others */
 } calls[] = {
 	{ do_pin, 2200 },
 	{ do_unpin, 1200 },
