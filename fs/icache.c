@@ -84,11 +84,22 @@ static struct ddfs_inode *inode_alloc(
 	return ip;
 }
 
+/* Who has the number. */
 static struct ddfs_inode *shard_find(struct ddfs_icache_shard *s, uint32_t ino)
 {
 	struct ddfs_inode *ip = *bucket_of(s, ino);
 
-	while (ip && ip->ino != ino)
+	while (ip && (ip->ino != ino || ip->outlived))
+		ip = ip->hash_next;
+	return ip;
+}
+
+/* Who has the number, or had it and is still known. */
+static struct ddfs_inode *shard_find_id(struct ddfs_icache_shard *s, ddfs_id id)
+{
+	struct ddfs_inode *ip = *bucket_of(s, (uint32_t)id);
+
+	while (ip && ddfs_inode_id(ip) != id)
 		ip = ip->hash_next;
 	return ip;
 }
@@ -176,24 +187,39 @@ static int bring_in(
 	return 0;
 }
 
-static int get(struct ddfs_fs *fs, uint32_t ino, const uint32_t *gen, struct ddfs_inode **out)
+/* The shard is locked; ip is what it has, or NULL. */
+static int take_or_bring_in(struct ddfs_fs *fs, struct ddfs_icache_shard *s, uint32_t ino,
+	struct ddfs_inode *ip, struct ddfs_inode **out)
 {
+	if (!ip)
+		return bring_in(fs, s, ino, out);
+	if (ip->dead && ip->forgotten)
+		return -ESTALE; /* somebody is not done with it, but nobody may begin */
+	take_ref(s, ip);
+	*out = ip;
+	return 0;
+}
+
+int ddfs_inode_get(struct ddfs_fs *fs, ddfs_id id, struct ddfs_inode **out)
+{
+	uint32_t ino = (uint32_t)id;
 	struct ddfs_icache_shard *s = shard_of(fs, ino);
 	struct ddfs_inode *ip;
-	int err = 0;
+	int err;
 
+	/* The others below are nobody's business. */
+	if (ino != DDFS_INO_ROOT && ino < DDFS_INO_FIRST)
+		return -ESTALE;
 	pthread_mutex_lock(&s->lock);
-	ip = shard_find(s, ino);
-	if (!ip)
-		err = bring_in(fs, s, ino, &ip);
-	else if (ip->dead && ip->forgotten)
-		err = -ESTALE; /* somebody is not done with it, but nobody may begin */
+	ip = shard_find_id(s, id);
+	if (!ip && shard_find(s, ino))
+		err = -ESTALE;
 	else
-		take_ref(s, ip);
+		err = take_or_bring_in(fs, s, ino, ip, &ip);
 	pthread_mutex_unlock(&s->lock);
 	if (err)
 		return err;
-	if (gen && *gen != ip->gen) {
+	if (ddfs_inode_id(ip) != id) {
 		ddfs_inode_put(ip);
 		return -ESTALE;
 	}
@@ -201,19 +227,15 @@ static int get(struct ddfs_fs *fs, uint32_t ino, const uint32_t *gen, struct ddf
 	return 0;
 }
 
-int ddfs_inode_get(struct ddfs_fs *fs, ddfs_id id, struct ddfs_inode **out)
-{
-	uint32_t gen = (uint32_t)(id >> 32), ino = (uint32_t)id;
-
-	/* The others below are nobody's business. */
-	if (ino != DDFS_INO_ROOT && ino < DDFS_INO_FIRST)
-		return -ESTALE;
-	return get(fs, (uint32_t)id, &gen, out);
-}
-
 int ddfs_inode_get_ino(struct ddfs_fs *fs, uint32_t ino, struct ddfs_inode **out)
 {
-	return get(fs, ino, NULL, out);
+	struct ddfs_icache_shard *s = shard_of(fs, ino);
+	int err;
+
+	pthread_mutex_lock(&s->lock);
+	err = take_or_bring_in(fs, s, ino, shard_find(s, ino), out);
+	pthread_mutex_unlock(&s->lock);
+	return err;
 }
 
 void ddfs_inode_hold(struct ddfs_inode *ip)
@@ -282,15 +304,16 @@ static struct ddfs_inode *became_idle(struct ddfs_icache_shard *s, struct ddfs_i
 static void put_dead(struct ddfs_icache_shard *s, struct ddfs_inode *ip)
 {
 	struct ddfs_fs *fs = ip->fs;
-	bool last;
+	bool last, outlived;
 
 	pthread_mutex_lock(&fs->itable.lock);
 	pthread_mutex_lock(&s->lock);
 	last = !--ip->refs;
+	outlived = ip->outlived;
 	if (last)
 		shard_remove(s, ip);
 	pthread_mutex_unlock(&s->lock);
-	if (last)
+	if (last && !outlived)
 		ddfs_itable_put_locked(fs, ip->ino);
 	pthread_mutex_unlock(&fs->itable.lock);
 	if (last)
@@ -320,7 +343,7 @@ int ddfs_inode_new(struct ddfs_fs *fs, struct ddfs_ino_grant *g, uint32_t mode, 
 	struct ddfs_inode **out)
 {
 	struct ddfs_icache_shard *s = shard_of(fs, g->ino);
-	struct ddfs_inode *ip = inode_alloc(fs, g->ino, g->gen, g->off, mode, dax);
+	struct ddfs_inode *ip = inode_alloc(fs, g->ino, g->gen, g->off, mode, dax), *old;
 
 	if (!ip) {
 		ddfs_itable_settle(fs, g, false);
@@ -331,6 +354,10 @@ int ddfs_inode_new(struct ddfs_fs *fs, struct ddfs_ino_grant *g, uint32_t mode, 
 	if (pthread_rwlock_trywrlock(&ip->lock))
 		abort();
 	pthread_mutex_lock(&s->lock);
+	/* A dead one may be left if the table has grown by this number, under itable.lock. */
+	old = shard_find(s, g->ino);
+	if (old)
+		old->outlived = true;
 	shard_insert(s, ip);
 	pthread_mutex_unlock(&s->lock);
 	*out = ip;
@@ -364,8 +391,8 @@ void ddfs_forget(struct ddfs_fs *fs, ddfs_id id)
 	struct ddfs_inode *ip;
 
 	pthread_mutex_lock(&s->lock);
-	ip = shard_find(s, (uint32_t)id);
-	if (ip && (ip->gen != (uint32_t)(id >> 32) || !ip->dead || ip->forgotten))
+	ip = shard_find_id(s, id);
+	if (ip && (!ip->dead || ip->forgotten))
 		ip = NULL;
 	if (ip)
 		ip->forgotten = true;

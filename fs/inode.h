@@ -33,6 +33,8 @@ struct ddfs_inode {
 	atomic_bool told_misfit; /* that it can't be mapped as it is laid out */
 	atomic_bool dead;	 /* gone from media; set under lock, never cleared */
 	bool forgotten; /* dead, and the kernel's reference is gone; protected by shard lock */
+	bool outlived;	/* dead, and its number is another's since the table was cut and grew again;
+			 * protected by shard lock */
 	atomic_uint opens;
 	struct ddfs_layout layout; /* who has pages of it, and who waits for them */
 	pthread_rwlock_t lock; /* everything of the inode on media; see fs/core.h for the order */
