@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "layout/deadline.h"
 #include "layout/holder.h"
 #include "layout/layout_priv.h"
 
@@ -32,17 +33,6 @@ time_t ddfs_layouts_now(void)
 	return t.tv_sec;
 }
 
-/* Waits are measured by the clock that nobody sets. */
-static void init_went(struct ddfs_layouts *ls)
-{
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&ls->went, &attr);
-	pthread_condattr_destroy(&attr);
-}
-
 int ddfs_layouts_new(const struct ddfs_layouts_params *params, struct ddfs_layouts **out)
 {
 	struct ddfs_layouts *ls = calloc(1, sizeof(*ls));
@@ -51,16 +41,22 @@ int ddfs_layouts_new(const struct ddfs_layouts_params *params, struct ddfs_layou
 	if (!ls)
 		return -ENOMEM;
 	err = ddfs_holders_new(&ls->holders);
-	if (err) {
-		free(ls);
-		return err;
-	}
+	if (err)
+		goto free;
+	err = ddfs_deadline_cond_init(&ls->went);
+	if (err)
+		goto delete_holders;
 	ls->params = *params;
 	pthread_mutex_init(&ls->lock, NULL);
-	init_went(ls);
 	TAILQ_INIT(&ls->queued);
 	*out = ls;
 	return 0;
+
+delete_holders:
+	ddfs_holders_delete(ls->holders);
+free:
+	free(ls);
+	return err;
 }
 
 void ddfs_layouts_delete(struct ddfs_layouts *ls)
@@ -112,23 +108,9 @@ static void kill_pagemaps(const struct ddfs_pagemaps *set)
 		ddfs_pagemap_kill(set->range[i].pm);
 }
 
-static struct timespec deadline_in(int msec)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += msec / 1000;
-	t.tv_nsec += msec % 1000 * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
-	return t;
-}
-
 uint64_t ddfs_layouts_kill(struct ddfs_layouts *ls, int timeout_msec)
 {
-	struct timespec end = deadline_in(timeout_msec < 0 ? 0 : timeout_msec);
+	struct ddfs_deadline end = ddfs_deadline_in(timeout_msec);
 	uint64_t left;
 	int err = 0;
 
@@ -137,12 +119,8 @@ uint64_t ddfs_layouts_kill(struct ddfs_layouts *ls, int timeout_msec)
 	ls->dying = true;
 	ddfs_queued_fail(ls, NULL, NULL, -ENODEV);
 	recall_all(ls);
-	while (ls->nr_here && !err) {
-		if (timeout_msec < 0)
-			pthread_cond_wait(&ls->went, &ls->lock);
-		else
-			err = pthread_cond_timedwait(&ls->went, &ls->lock, &end);
-	}
+	while (ls->nr_here && !err)
+		err = ddfs_deadline_wait(&end, &ls->went, &ls->lock);
 	left = ls->stats.nr_pins;
 	pthread_mutex_unlock(&ls->lock);
 	/* What has ended puts its live reference a moment later. */

@@ -2,27 +2,20 @@
 /* Live references: got and put without a lock until somebody kills. */
 #include <assert.h>
 #include <errno.h>
-#include <time.h>
 
+#include "layout/deadline.h"
 #include "layout/live.h"
 
 #define DYING (UINT64_C(1) << 63)
 
 int ddfs_live_init(struct ddfs_live *live)
 {
-	pthread_condattr_t attr;
 	int err;
 
 	atomic_init(&live->word, 0);
-	err = pthread_condattr_init(&attr);
+	err = ddfs_deadline_cond_init(&live->last);
 	if (err)
-		return -err;
-	err = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	if (!err)
-		err = pthread_cond_init(&live->last, &attr);
-	pthread_condattr_destroy(&attr);
-	if (err)
-		return -err;
+		return err;
 	err = pthread_mutex_init(&live->lock, NULL);
 	if (err)
 		pthread_cond_destroy(&live->last);
@@ -80,36 +73,18 @@ bool ddfs_live_is_dying(const struct ddfs_live *live)
 	return atomic_load(&live->word) & DYING;
 }
 
-static struct timespec deadline_in(int msec)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += msec / 1000;
-	t.tv_nsec += msec % 1000 * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
-	return t;
-}
-
 int ddfs_live_drain(struct ddfs_live *live, int timeout_msec)
 {
-	struct timespec deadline = deadline_in(timeout_msec < 0 ? 0 : timeout_msec);
+	struct ddfs_deadline deadline = ddfs_deadline_in(timeout_msec);
 	int err = 0;
 
 	assert(ddfs_live_is_dying(live));
 	pthread_mutex_lock(&live->lock);
-	while (!err && atomic_load(&live->word) != DYING) {
-		if (timeout_msec < 0)
-			pthread_cond_wait(&live->last, &live->lock);
-		else
-			err = pthread_cond_timedwait(&live->last, &live->lock, &deadline);
-	}
+	while (!err && atomic_load(&live->word) != DYING)
+		err = ddfs_deadline_wait(&deadline, &live->last, &live->lock);
 	/* The deadline and the last put may come together. */
 	if (atomic_load(&live->word) == DYING)
 		err = 0;
 	pthread_mutex_unlock(&live->lock);
-	return -err;
+	return err;
 }
