@@ -5,6 +5,7 @@
 #include <sched.h>
 
 #include "fs/alloc_priv.h"
+#include "fs/bitmap.h"
 #include "fs/core.h"
 #include "layout/pagemap.h"
 
@@ -98,8 +99,8 @@ static bool search(
 	return small_take(fs, home, &w, few || align > 1, out);
 }
 
-int ddfs_alloc_get(struct ddfs_fs *fs, uint64_t goal, uint64_t want, uint64_t align,
-	unsigned int flags, struct ddfs_range *out)
+static int get(struct ddfs_fs *fs, uint64_t goal, uint64_t want, uint64_t align, unsigned int flags,
+	struct ddfs_range *out)
 {
 	struct ddfs_alloc *a = &fs->alloc;
 	int64_t keep = flags & DDFS_ALLOC_RESERVE ? 0 : (int64_t)a->reserve;
@@ -122,6 +123,70 @@ int ddfs_alloc_get(struct ddfs_fs *fs, uint64_t goal, uint64_t want, uint64_t al
 	return 0;
 }
 
+/* Some of what was got was found bad since anybody looked what is: then all such blocks are kept
+ * now. */
+static bool is_bad(struct ddfs_fs *fs, struct ddfs_range r)
+{
+	if (!ddfs_bad_find(fs, r).len)
+		return false;
+	ddfs_alloc_put_good(fs, r);
+	ddfs_bad_keep(fs);
+	return true;
+}
+
+int ddfs_alloc_get(struct ddfs_fs *fs, uint64_t goal, uint64_t want, uint64_t align,
+	unsigned int flags, struct ddfs_range *out)
+{
+	struct ddfs_range r;
+	int err;
+
+	do {
+		err = get(fs, goal, want, align, flags, &r);
+		/* Read-only, nothing is kept any more. */
+	} while (!err && is_bad(fs, r) && !(err = ddfs_fs_writable(fs)));
+	if (!err)
+		*out = r;
+	return err;
+}
+
+void ddfs_alloc_claim(struct ddfs_fs *fs, struct ddfs_range r, struct ddfs_range *out)
+{
+	uint32_t nr = (uint32_t)(r.start >> fs->alloc.group_shift);
+	uint64_t base = (uint64_t)nr << fs->alloc.group_shift, end = r.start + r.len - base;
+	struct ddfs_group *g = &fs->alloc.groups[nr];
+	uint64_t first, n;
+
+	if (end > (uint64_t)g->nr_chunks * DDFS_CHUNK_BLOCKS)
+		end = (uint64_t)g->nr_chunks * DDFS_CHUNK_BLOCKS;
+	*out = (struct ddfs_range){ base + end, 0 };
+	if (ddfs_group_load(fs, nr))
+		return;
+	pthread_mutex_lock(&g->lock);
+	first = ddfs_bitmap_find(g->used, r.start - base, end, false);
+	n = first < end ? ddfs_group_run_at(g, first, end - first) : 0;
+	if (n)
+		ddfs_group_mark(g, first, n, true);
+	pthread_mutex_unlock(&g->lock);
+	/* Who has counted on them finds too few, and goes on as if it were full. */
+	atomic_fetch_sub(&fs->alloc.nr_free, (int64_t)n);
+	*out = (struct ddfs_range){ base + first, n };
+}
+
+bool ddfs_alloc_is_free(struct ddfs_fs *fs, uint64_t block)
+{
+	uint32_t nr = (uint32_t)(block >> fs->alloc.group_shift);
+	uint64_t at = block - ((uint64_t)nr << fs->alloc.group_shift);
+	struct ddfs_group *g = &fs->alloc.groups[nr];
+	bool is_free;
+
+	if (ddfs_group_load(fs, nr))
+		return false;
+	pthread_mutex_lock(&g->lock);
+	is_free = ddfs_group_run_at(g, at, 1);
+	pthread_mutex_unlock(&g->lock);
+	return is_free;
+}
+
 void ddfs_alloc_unmark(struct ddfs_fs *fs, struct ddfs_range r)
 {
 	struct ddfs_alloc *a = &fs->alloc;
@@ -142,6 +207,14 @@ void ddfs_alloc_unmark(struct ddfs_fs *fs, struct ddfs_range r)
 }
 
 void ddfs_alloc_put(struct ddfs_fs *fs, struct ddfs_range r)
+{
+	if (ddfs_bad_any(&fs->bad))
+		ddfs_bad_put(fs, r);
+	else
+		ddfs_alloc_put_good(fs, r);
+}
+
+void ddfs_alloc_put_good(struct ddfs_fs *fs, struct ddfs_range r)
 {
 	ddfs_alloc_unmark(fs, r);
 	/* Counted when it can be found: who has counted on it does not look in vain. */

@@ -71,6 +71,7 @@ void ddfs_alloc_fini(struct ddfs_fs *fs);
  * -ENOSPC. */
 int ddfs_alloc_get(struct ddfs_fs *fs, uint64_t goal, uint64_t want, uint64_t align,
 	unsigned int flags, struct ddfs_range *out);
+/* What is bad of it is kept (fs/bad.h). */
 void ddfs_alloc_put(struct ddfs_fs *fs, struct ddfs_range r);
 
 /* Commit's part: add to tx the changes of chunk table entries that its allocated and freed ranges

@@ -69,28 +69,38 @@ static void group_free(struct ddfs_group *g)
 	g->whole = g->partial = NULL;
 }
 
+static int read_chunk(struct ddfs_fs *fs, uint32_t chunk, uint64_t used[8])
+{
+	const struct ddfs_chunk *c = (const void *)(fs->base + chunk_off(fs, chunk));
+
+	if (!ddfs_csum_holds(fs->csum_seed, chunk_off(fs, chunk), c, sizeof(*c)))
+		return ddfs_corrupt(fs, "chunk %u: its bitmap fails its checksum", chunk);
+	for (unsigned int w = 0; w < 8; w++)
+		used[w] = ddfs_le64(c->used[w]);
+	return 0;
+}
+
+static void chunk_unknown(struct ddfs_fs *fs, uint32_t chunk, uint64_t used[8])
+{
+	ddfs_log(fs, LOG_ERR, "chunk %u: none of its blocks will be given out", chunk);
+	memset(used, 0xff, 8 * sizeof(*used));
+	atomic_store(&fs->unsure, true);
+}
+
+static void load_used(struct ddfs_fs *fs, uint32_t chunk, bool written, uint64_t used[8])
+{
+	if (!written)
+		chunk_fresh(fs, chunk, used);
+	else if (DDFS_GUARDED(fs, read_chunk(fs, chunk, used)))
+		chunk_unknown(fs, chunk, used);
+}
+
 static void group_load_chunk(struct ddfs_fs *fs, struct ddfs_group *g, uint32_t i, bool written)
 {
 	uint64_t *used = g->used + (size_t)i * 8;
-	uint32_t chunk = g->first_chunk + i;
 	unsigned int nr_used = 0;
 
-	if (!written) {
-		chunk_fresh(fs, chunk, used);
-	} else {
-		const struct ddfs_chunk *c = (const void *)(fs->base + chunk_off(fs, chunk));
-
-		if (ddfs_csum_holds(fs->csum_seed, chunk_off(fs, chunk), c, sizeof(*c))) {
-			for (unsigned int w = 0; w < 8; w++)
-				used[w] = ddfs_le64(c->used[w]);
-		} else {
-			ddfs_corrupt(fs,
-				"chunk %u: its bitmap fails its checksum; none of its "
-				"blocks will be given out",
-				chunk);
-			memset(used, 0xff, 64);
-		}
-	}
+	load_used(fs, g->first_chunk + i, written, used);
 	for (unsigned int w = 0; w < 8; w++)
 		nr_used += (unsigned int)__builtin_popcountll(used[w]);
 	g->free_in[i] = (uint16_t)(DDFS_CHUNK_BLOCKS - nr_used);
@@ -151,7 +161,7 @@ int ddfs_group_load(struct ddfs_fs *fs, uint32_t nr)
 		return 0;
 	pthread_mutex_lock(&g->media_lock);
 	if (!atomic_load(&g->loaded))
-		err = group_load(fs, nr);
+		err = DDFS_GUARDED(fs, group_load(fs, nr));
 	pthread_mutex_unlock(&g->media_lock);
 	return err;
 }
@@ -241,15 +251,10 @@ int ddfs_alloc_load_saved(struct ddfs_fs *fs)
 	return 0;
 }
 
-/* The counts of at most SAVE_BATCH groups from *nr on. In a transaction, since there is no second
- * copy of a descriptor that a crash tears. */
-static int save_some(struct ddfs_fs *fs, uint32_t *nr)
+static int edit_counts(struct ddfs_tx *tx, uint32_t *nr)
 {
-	struct ddfs_tx *tx = ddfs_tx_begin(fs);
+	struct ddfs_fs *fs = tx->fs;
 
-	if (!tx)
-		return -ENOMEM;
-	tx->closing = true;
 	for (unsigned int n = 0; *nr < fs->alloc.nr_groups && n < SAVE_BATCH; ++*nr) {
 		const struct ddfs_group *g = &fs->alloc.groups[*nr];
 		const struct ddfs_group_desc *d = (const void *)(fs->base + group_off(*nr));
@@ -261,7 +266,24 @@ static int save_some(struct ddfs_fs *fs, uint32_t *nr)
 		edit->nr_free = ddfs_to64(g->nr_free);
 		n++;
 	}
-	return ddfs_tx_commit(tx);
+	return 0;
+}
+
+/* The counts of at most SAVE_BATCH groups from *nr on. In a transaction, since there is no second
+ * copy of a descriptor that a crash tears. */
+static int save_some(struct ddfs_fs *fs, uint32_t *nr)
+{
+	struct ddfs_tx *tx = ddfs_tx_begin(fs);
+	int err;
+
+	if (!tx)
+		return -ENOMEM;
+	tx->closing = true;
+	err = DDFS_GUARDED(fs, edit_counts(tx, nr));
+	if (!err)
+		return ddfs_tx_commit(tx);
+	ddfs_tx_abort(tx);
+	return err;
 }
 
 int ddfs_alloc_save(struct ddfs_fs *fs)

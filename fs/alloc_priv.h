@@ -55,6 +55,11 @@ bool ddfs_group_find(struct ddfs_group *g, const struct ddfs_alloc_wish *w,
 
 /* Of all groups, none of whose locks is held. */
 
+/* Take the first run of free blocks inside r; of length 0, at its end, if there is none. */
+void ddfs_alloc_claim(struct ddfs_fs *fs, struct ddfs_range r, struct ddfs_range *out);
+bool ddfs_alloc_is_free(struct ddfs_fs *fs, uint64_t block);
+/* ddfs_alloc_put of blocks that are not bad, or that nobody will ask for any more. */
+void ddfs_alloc_put_good(struct ddfs_fs *fs, struct ddfs_range r);
 /* Make blocks free in memory that were not counted as free yet. */
 void ddfs_alloc_unmark(struct ddfs_fs *fs, struct ddfs_range r);
 /* Take the first run that has all of want, from group home on; else of the longest one that there

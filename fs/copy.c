@@ -43,8 +43,9 @@ static ssize_t copy_hole(struct ddfs_op *op, struct ddfs_inode *out, uint64_t of
 static ssize_t copy_run(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_in,
 	struct ddfs_inode *out, uint64_t off_out, uint64_t len)
 {
-	uint64_t in_block = off_in % DDFS_BLOCK_BYTES, run;
+	uint64_t in_block = off_in % DDFS_BLOCK_BYTES, run, at;
 	struct ddfs_map m;
+	size_t n;
 	int err = ddfs_extent_lookup(op->fs, NULL, ddfs_inode_view(in, NULL),
 		(uint32_t)(off_in >> DDFS_BLOCK_SHIFT), &m);
 
@@ -55,14 +56,17 @@ static ssize_t copy_run(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_
 		run = len;
 	if (m.kind != DDFS_MAP_WRITTEN)
 		return copy_hole(op, out, off_out, run);
-	return ddfs_write_locked(
-		op, out, off_out, op->fs->base + ddfs_block_off(m.pblk) + in_block, run, 0);
+	at = ddfs_block_off(m.pblk) + in_block;
+	n = ddfs_bad_readable(op->fs, at, run < DDFS_IO_MAX ? run : DDFS_IO_MAX);
+	return n ? ddfs_write_locked(op, out, off_out, op->fs->base + at, n, 0) : -EIO;
 }
 
-static ssize_t copy_all(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_in,
-	struct ddfs_inode *out, uint64_t off_out, uint64_t len, struct ddfs_wait *wait)
+/* *done: also if it ends half-way. */
+static int copy_all(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_in,
+	struct ddfs_inode *out, uint64_t off_out, uint64_t len, struct ddfs_wait *wait,
+	uint64_t *done)
 {
-	uint64_t size = ddfs_le64(ddfs_inode_view(in, NULL)->size), done = 0;
+	uint64_t size = ddfs_le64(ddfs_inode_view(in, NULL)->size);
 	int err;
 
 	if (off_in >= size)
@@ -81,34 +85,46 @@ static ssize_t copy_all(struct ddfs_op *op, struct ddfs_inode *in, uint64_t off_
 		(off_out + len + DDFS_BLOCK_BYTES - 1) >> DDFS_BLOCK_SHIFT, wait);
 	if (err)
 		return err;
-	while (done < len) {
-		ssize_t n = copy_run(op, in, off_in + done, out, off_out + done, len - done);
+	while (*done < len) {
+		ssize_t n = copy_run(op, in, off_in + *done, out, off_out + *done, len - *done);
 
 		if (n < 0)
-			return done ? (ssize_t)done : n;
-		done += (uint64_t)n;
+			return (int)n;
+		*done += (uint64_t)n;
 	}
-	return (ssize_t)done;
+	return 0;
+}
+
+static DDFS_GUARD_STEP int check_and_copy(struct ddfs_op *op, struct ddfs_inode *in,
+	uint64_t off_in, struct ddfs_inode *out, uint64_t off_out, uint64_t len,
+	struct ddfs_wait *wait, uint64_t *done)
+{
+	int err = ddfs_file_check(in);
+
+	if (!err)
+		err = ddfs_file_check(out);
+	if (!err)
+		err = ddfs_fs_writable(op->fs);
+	if (!err && ddfs_le32(ddfs_inode_view(out, NULL)->flags) &
+			    (DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND))
+		err = -EPERM;
+	return err ? err : copy_all(op, in, off_in, out, off_out, len, wait, done);
 }
 
 ssize_t ddfs_copy_range(struct ddfs_inode *in, uint64_t off_in, struct ddfs_inode *out,
 	uint64_t off_out, size_t len, struct ddfs_wait *wait)
 {
 	struct ddfs_op op;
-	ssize_t ret;
+	uint64_t done = 0;
+	int err;
 
+	/* Directories have another order of locks. */
+	if (in->type != S_IFREG || out->type != S_IFREG)
+		return in->type == S_IFDIR || out->type == S_IFDIR ? -EISDIR : -EINVAL;
 	ddfs_op_begin(&op, in->fs);
 	ddfs_op_lock_two(&op, in, out);
-	ret = ddfs_file_check(in);
-	if (!ret)
-		ret = ddfs_file_check(out);
-	if (!ret)
-		ret = ddfs_fs_writable(op.fs);
-	if (!ret && ddfs_le32(ddfs_inode_view(out, NULL)->flags) &
-			    (DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND))
-		ret = -EPERM;
-	if (!ret)
-		ret = copy_all(&op, in, off_in, out, off_out, len, wait);
-	ddfs_op_end(&op, 0);
-	return ret;
+	ddfs_guard_keep(&done);
+	err = DDFS_GUARDED(op.fs, check_and_copy(&op, in, off_in, out, off_out, len, wait, &done));
+	ddfs_op_end(&op, err);
+	return done ? (ssize_t)done : err;
 }

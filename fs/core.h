@@ -11,12 +11,13 @@
  *	orphan directory's inode->lock
  *	a lane				ddfs_tx_begin
  *	itable.map_lock
+ *	bad.keep_lock
  *	group->media_lock		ascending, taken by commit
  *	fs->dirty_lock
  *	icache shard			itable.map_lock shared may follow
  *	layouts->lock			never with pins.held
  *	pins.held.lock
- *	group->lock | inode->tlock | pins.records.lock	leaves
+ *	group->lock | inode->tlock | pins.records.lock | bad.lock	leaves
  */
 #ifndef DDFS_FS_CORE_H
 #define DDFS_FS_CORE_H
@@ -29,9 +30,11 @@
 #include <syslog.h>
 
 #include "fs/alloc.h"
+#include "fs/bad.h"
 #include "fs/csum.h"
 #include "fs/format.h"
 #include "fs/fs.h"
+#include "fs/guard.h"
 #include "fs/inode.h"
 #include "fs/itable.h"
 #include "fs/lane.h"
@@ -43,11 +46,15 @@
 
 struct ddfs_fs {
 	struct ddfs_media *media;
-	const uint8_t *base; /* media->base */
-	struct ddfs_fs_options opt;
+	const uint8_t *base;	    /* media->base */
+	struct ddfs_fs_options opt; /* what remounts change is in the four below */
 	atomic_bool readonly;
+	atomic_bool lazytime;
+	atomic_int atime;   /* enum ddfs_atime */
+	atomic_int errors;  /* enum ddfs_errors */
 	bool mounted;	    /* ddfs_fs_open is done */
 	atomic_bool failed; /* only recovery may write now; never cleared */
+	atomic_bool unsure; /* some of what is counted could not be read: never cleared */
 	bool kernel_refs;   /* as opt.kernel_refs, once recovery is done */
 	uint32_t csum_seed;
 	uint64_t hash_seed;
@@ -63,6 +70,7 @@ struct ddfs_fs {
 	struct ddfs_itable itable;
 	struct ddfs_icache icache;
 	struct ddfs_pins pins;
+	struct ddfs_bad bad;
 	/* One bit a block: a tree node there has been checked since it was brought in. */
 	_Atomic uint64_t *verified;
 	/* One bit a chunk: some block of it may have that, so that others need not be looked at. */

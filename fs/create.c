@@ -97,34 +97,67 @@ static bool inherits_dax(const struct ddfs_inode *dir, uint32_t mode)
 	       ddfs_le32(ddfs_inode_view(dir, NULL)->flags) & DDFS_FLAG_DAX;
 }
 
-/* dir is locked and has no such name. On success *out is locked by op and referenced. */
-static int make(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, size_t len,
-	const struct ddfs_new *n, struct ddfs_inode **out)
-{
+/* One call. */
+struct making {
+	struct ddfs_op op;
+	struct ddfs_inode *dir;
+	const char *name;
+	size_t len;
+	const struct ddfs_new *n;
+	struct ddfs_ino_grant grant;
 	struct ddfs_inode *ip;
-	struct ddfs_ino_grant g;
-	int err = ddfs_itable_get(op->fs, &g);
+};
 
+static DDFS_GUARD_STEP int make_tx(struct making *m)
+{
+	int err = ddfs_op_tx(&m->op);
+
+	if (!err)
+		err = ddfs_itable_join(m->op.tx, &m->grant);
+	if (!err)
+		err = fill_all(m->op.tx, m->ip, m->dir, m->name, m->len, m->n);
+	return err ? err : ddfs_op_commit(&m->op);
+}
+
+/* dir is locked and has no such name. On success m->ip is locked and held by the op. */
+static int make(struct making *m)
+{
+	bool dax = inherits_dax(m->dir, m->n->mode);
+	int err = ddfs_itable_get(m->op.fs, &m->grant);
+
+	if (!err)
+		err = ddfs_inode_new(m->op.fs, &m->grant, m->n->mode, dax, &m->ip);
 	if (err)
 		return err;
-	err = ddfs_inode_new(op->fs, &g, n->mode, inherits_dax(dir, n->mode), &ip);
-	if (err)
+	/* Of the grant and the new inode's lock the op knows nothing yet. */
+	err = DDFS_GUARDED(m->op.fs, make_tx(m));
+	if (err) {
+		ddfs_op_abort(&m->op);
+		ddfs_inode_cancel(m->ip, &m->grant);
 		return err;
-	err = ddfs_op_tx(op);
-	if (!err)
-		err = ddfs_itable_join(op->tx, &g);
-	if (!err)
-		err = fill_all(op->tx, ip, dir, name, len, n);
-	if (!err)
-		err = ddfs_op_commit(op);
-	if (!err) {
-		ddfs_itable_settle(op->fs, &g, true);
-		ddfs_op_adopt_lock(op, ip);
-		*out = ip;
-		return 0;
 	}
-	ddfs_op_abort(op);
-	ddfs_inode_cancel(ip, &g);
+	ddfs_itable_settle(m->op.fs, &m->grant, true);
+	ddfs_op_adopt_lock(&m->op, m->ip);
+	ddfs_op_hold(&m->op, m->ip);
+	return 0;
+}
+
+static DDFS_GUARD_STEP int create(struct making *m, struct ddfs_attr *out)
+{
+	struct ddfs_inode *dir = m->dir;
+	uint32_t ino;
+	int err = ddfs_dir_find(dir, NULL, m->name, m->len, &ino);
+
+	if (err == -ENOENT && !dir->dead)
+		err = ddfs_may_add(dir);
+	else if (!err)
+		err = -EEXIST;
+	if (!err)
+		err = ddfs_fs_writable(dir->fs);
+	if (!err)
+		err = make(m);
+	if (!err)
+		ddfs_inode_attr(m->ip, out);
 	return err;
 }
 
@@ -152,37 +185,23 @@ static int check(const char *name, size_t len, const struct ddfs_new *n)
 int ddfs_create(struct ddfs_inode *dir, const char *name, size_t len, const struct ddfs_new *n,
 	struct ddfs_entry *out, struct ddfs_inode **opened)
 {
-	struct ddfs_inode *ip;
-	struct ddfs_op op;
-	uint32_t ino;
+	struct making m = { .dir = dir, .name = name, .len = len, .n = n };
 	int err = check(name, len, n);
 
 	if (err)
 		return err;
-	ddfs_op_begin(&op, dir->fs);
-	ddfs_op_lock(&op, dir, true);
-	err = ddfs_dir_find(dir, NULL, name, len, &ino);
-	if (err == -ENOENT && !dir->dead)
-		err = ddfs_may_add(dir);
-	else if (!err)
-		err = -EEXIST;
-	if (!err)
-		err = ddfs_fs_writable(op.fs);
-	if (!err)
-		err = make(&op, dir, name, len, n, &ip);
-	if (err)
-		return ddfs_op_end(&op, err);
-	ddfs_inode_attr(ip, &out->attr);
-	if (opened) {
-		atomic_fetch_add(&ip->opens, 1);
-		*opened = ip;
-	} else {
-		ddfs_op_hold(&op, ip);
+	ddfs_op_begin(&m.op, dir->fs);
+	ddfs_op_lock(&m.op, dir, true);
+	err = DDFS_GUARDED(dir->fs, create(&m, &out->attr));
+	if (!err && opened) {
+		ddfs_inode_hold(m.ip);
+		atomic_fetch_add(&m.ip->opens, 1);
+		*opened = m.ip;
 	}
-	return ddfs_op_end(&op, 0);
+	return ddfs_op_end(&m.op, err);
 }
 
-static ssize_t read_target(struct ddfs_inode *ip, char *buf, size_t size)
+static int read_target(struct ddfs_inode *ip, char *buf, size_t size)
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	size_t len = (size_t)ddfs_le64(di->size), n = len < size ? len : size;
@@ -195,7 +214,8 @@ static ssize_t read_target(struct ddfs_inode *ip, char *buf, size_t size)
 		return -EINVAL;
 	if (len <= DDFS_INLINE_SYMLINK) {
 		memcpy(buf, di->body.target, n);
-		return (ssize_t)n;
+		ddfs_inode_accessed(ip);
+		return (int)n;
 	}
 	err = ddfs_extent_lookup(ip->fs, NULL, di, 0, &m);
 	if (err)
@@ -206,17 +226,15 @@ static ssize_t read_target(struct ddfs_inode *ip, char *buf, size_t size)
 		return ddfs_corrupt(
 			ip->fs, "inode %u: its symlink target fails its checksum", ip->ino);
 	memcpy(buf, ip->fs->base + ddfs_block_off(m.pblk), n);
-	return (ssize_t)n;
+	ddfs_inode_accessed(ip);
+	return (int)n;
 }
 
 ssize_t ddfs_readlink(struct ddfs_inode *ip, char *buf, size_t size)
 {
-	ssize_t n;
+	struct ddfs_op op;
 
-	pthread_rwlock_rdlock(&ip->lock);
-	n = read_target(ip, buf, size);
-	if (n >= 0)
-		ddfs_inode_accessed(ip);
-	pthread_rwlock_unlock(&ip->lock);
-	return n;
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, false);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, read_target(ip, buf, size)));
 }

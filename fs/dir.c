@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "fs/core.h"
+#include "fs/op.h"
 #include "fs/tx.h"
 
 void ddfs_dir_tree(const struct ddfs_inode_disk *di, struct ddfs_htree *t)
@@ -108,29 +109,42 @@ int ddfs_dir_replace(struct ddfs_tx *tx, struct ddfs_inode_disk *di, const char 
 
 struct reader {
 	struct ddfs_inode *dir;
+	uint64_t cookie;
 	bool want_attr;
+	bool told; /* of an entry at least */
 	ddfs_emit_fn emit;
 	void *arg;
 };
+
+/* 0, or 1: it was not taken. */
+static int emit(struct reader *rd, const struct ddfs_dirent *d)
+{
+	if (rd->emit(rd->arg, d))
+		return 1;
+	rd->told = true;
+	return 0;
+}
 
 /* The child's attributes, with the directory locked: parent before child. */
 static bool child_attr(struct ddfs_fs *fs, uint32_t ino, struct ddfs_attr *a)
 {
 	struct ddfs_inode *ip;
+	int err;
 
 	if (ddfs_inode_get_ino(fs, ino, &ip))
 		return false;
-	ddfs_getattr(ip, a);
+	err = ddfs_getattr(ip, a);
 	ddfs_inode_put(ip);
-	return true;
+	return !err;
 }
 
 static int emit_record(void *arg, const struct ddfs_hrecord *r)
 {
-	const struct reader *rd = arg;
+	struct reader *rd = arg;
 	struct ddfs_dirent_value v;
+	char name[DDFS_NAME_MAX];
 	struct ddfs_attr a;
-	struct ddfs_dirent d = { .name = r->name,
+	struct ddfs_dirent d = { .name = name,
 		.name_len = r->name_len,
 		.type = (uint32_t)r->type << 12,
 		.cookie = r->key };
@@ -138,14 +152,16 @@ static int emit_record(void *arg, const struct ddfs_hrecord *r)
 	if (r->val_len != sizeof(v))
 		return ddfs_corrupt(
 			rd->dir->fs, "directory %u: an entry has no inode", rd->dir->ino);
+	/* A copy: what the callback does must not be left half-way. */
+	memcpy(name, r->name, r->name_len);
 	memcpy(&v, r->value, sizeof(v));
 	d.ino = ddfs_le32(v.ino);
 	if (rd->want_attr && child_attr(rd->dir->fs, d.ino, &a))
 		d.attr = &a;
-	return rd->emit(rd->arg, &d) ? 1 : 0;
+	return emit(rd, &d);
 }
 
-static int emit_dots(struct reader *rd, uint64_t cookie, const struct ddfs_inode_disk *di)
+static int emit_dots(struct reader *rd, const struct ddfs_inode_disk *di)
 {
 	struct ddfs_dirent dot = { .name = ".",
 		.name_len = 1,
@@ -158,36 +174,45 @@ static int emit_dots(struct reader *rd, uint64_t cookie, const struct ddfs_inode
 		.ino = ddfs_le32(di->parent),
 		.cookie = COOKIE_DOTDOT };
 
-	if (cookie < COOKIE_DOT && rd->emit(rd->arg, &dot))
+	if (rd->cookie < COOKIE_DOT && emit(rd, &dot))
 		return 1;
-	if (cookie < COOKIE_DOTDOT && rd->emit(rd->arg, &dotdot))
-		return 1;
-	return 0;
+	return rd->cookie < COOKIE_DOTDOT ? emit(rd, &dotdot) : 0;
 }
 
-int ddfs_readdir(
-	struct ddfs_inode *dir, uint64_t cookie, bool want_attr, ddfs_emit_fn emit, void *arg)
+static DDFS_GUARD_STEP int read_entries(struct reader *rd)
 {
-	struct reader rd = { dir, want_attr, emit, arg };
-	const struct ddfs_inode_disk *di;
+	struct ddfs_inode *dir = rd->dir;
+	const struct ddfs_inode_disk *di = ddfs_inode_view(dir, NULL);
 	struct ddfs_htree t;
 	int ret;
 
-	pthread_rwlock_rdlock(&dir->lock);
-	di = ddfs_inode_view(dir, NULL);
-	if (dir->dead) {
-		ret = -ENOENT;
-	} else if (!S_ISDIR(ddfs_le16(di->mode))) {
-		ret = -ENOTDIR;
-	} else {
-		ret = emit_dots(&rd, cookie, di);
-		ddfs_dir_tree(di, &t);
-		/* Keys begin behind the dots' cookies. */
-		if (!ret)
-			ret = ddfs_htree_walk(dir->fs, NULL, &t,
-				cookie > COOKIE_DOTDOT ? cookie : COOKIE_DOTDOT, emit_record, &rd);
-		ddfs_inode_accessed(dir);
-	}
-	pthread_rwlock_unlock(&dir->lock);
-	return ret > 0 ? 0 : ret;
+	if (dir->dead)
+		return -ENOENT;
+	if (dir->type != S_IFDIR)
+		return -ENOTDIR;
+	ddfs_inode_accessed(dir);
+	ret = emit_dots(rd, di);
+	if (ret)
+		return ret;
+	ddfs_dir_tree(di, &t);
+	/* Keys begin behind the dots' cookies. */
+	return ddfs_htree_walk(dir->fs, NULL, &t,
+		rd->cookie > COOKIE_DOTDOT ? rd->cookie : COOKIE_DOTDOT, emit_record, rd);
+}
+
+int ddfs_readdir(
+	struct ddfs_inode *dir, uint64_t cookie, bool want_attr, ddfs_emit_fn fn, void *arg)
+{
+	struct reader rd = {
+		.dir = dir, .cookie = cookie, .want_attr = want_attr, .emit = fn, .arg = arg
+	};
+	struct ddfs_op op;
+	int ret;
+
+	ddfs_op_begin(&op, dir->fs);
+	ddfs_op_lock(&op, dir, false);
+	ddfs_guard_keep(&rd);
+	ret = ddfs_op_end(&op, DDFS_GUARDED(op.fs, read_entries(&rd)));
+	/* What was given before the entry that can't be read counts: it fails when asked for. */
+	return ret > 0 || rd.told ? 0 : ret;
 }

@@ -308,7 +308,7 @@ static int zombie_new(struct ddfs_op *op, struct ddfs_ino_grant *g, struct ddfs_
 	return err ? err : ddfs_inode_new(op->fs, g, S_IFREG, false, z);
 }
 
-static int replace(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode *z,
+static DDFS_GUARD_STEP int replace(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode *z,
 	struct ddfs_ino_grant *g, const struct ddfs_extents *keep, const struct ddfs_extents *drop,
 	ddfs_change_fn change, void *arg)
 {
@@ -368,7 +368,8 @@ int ddfs_extents_replace(struct ddfs_op *op, struct ddfs_inode *ip, const struct
 	}
 	if (err)
 		return err;
-	err = replace(op, ip, z, &g, keep, drop, change, arg);
+	/* Of the grant and the zombie's lock the op knows nothing. */
+	err = DDFS_GUARDED(op->fs, replace(op, ip, z, &g, keep, drop, change, arg));
 	if (!z)
 		return err;
 	if (err) {

@@ -65,36 +65,74 @@ static int zero_edges(struct ddfs_inode *ip, const struct request *q)
 	return err ? err : ddfs_zero_mapped(ip, last, q->end);
 }
 
+static bool is_bad(const struct ddfs_inode *ip, uint64_t off)
+{
+	struct ddfs_map m;
+
+	return !ddfs_extent_lookup(ip->fs, NULL, ddfs_inode_view(ip, NULL),
+		       (uint32_t)(off >> DDFS_BLOCK_SHIFT), &m) &&
+	       m.kind == DDFS_MAP_WRITTEN &&
+	       ddfs_bad_find(ip->fs, (struct ddfs_range){ m.pblk, 1 }).len;
+}
+
+/* A bad block can't be zeroed in part: its other bytes are lost, and must not seem not to be. */
+static int check_edges(const struct ddfs_inode *ip, const struct request *q)
+{
+	if (!ddfs_bad_any(&ip->fs->bad))
+		return 0;
+	return (q->off % DDFS_BLOCK_BYTES && is_bad(ip, q->off)) ||
+			       (q->end % DDFS_BLOCK_BYTES && is_bad(ip, q->end))
+		       ? -EIO
+		       : 0;
+}
+
 static void touch_change(struct ddfs_inode_disk *di, void *arg)
 {
 	(void)arg;
 	ddfs_touch(di, true);
 }
 
-/* Split the map into what stays and what goes of [first, last). */
-static int split_out(struct ddfs_inode *ip, uint32_t first, uint32_t last,
-	struct ddfs_extents *keep, struct ddfs_extents *drop)
-{
-	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
-	int err = ddfs_extents_load(ip->fs, di, 0, first, keep);
+/* A map taken apart: what stays of it and what goes. */
+struct parts {
+	struct ddfs_extents keep, drop;
+};
 
-	if (!err)
-		err = ddfs_extents_load(ip->fs, di, first, last - first, drop);
-	if (!err)
-		err = ddfs_extents_load(ip->fs, di, last, UINT32_MAX - last, keep);
+typedef int (*change_fn)(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q, struct parts *x);
+
+/* A change of the map as a whole. Its parts are freed, whatever could not be read. */
+static int change_parts(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q, change_fn change)
+{
+	struct parts x = { 0 };
+	int err;
+
+	ddfs_guard_keep(&x);
+	err = DDFS_GUARDED(op->fs, change(op, ip, q, &x));
+	ddfs_extents_fini(&x.keep);
+	ddfs_extents_fini(&x.drop);
 	return err;
 }
 
-static int punch_large(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t first, uint32_t last)
+/* What goes is that of q's whole blocks. */
+static int split_out(struct ddfs_inode *ip, const struct request *q, struct parts *x)
 {
-	struct ddfs_extents keep = { 0 }, drop = { 0 };
-	int err = split_out(ip, first, last, &keep, &drop);
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	int err = ddfs_extents_load(ip->fs, di, 0, q->first, &x->keep);
 
 	if (!err)
-		err = ddfs_extents_replace(op, ip, &keep, &drop, touch_change, NULL);
-	ddfs_extents_fini(&keep);
-	ddfs_extents_fini(&drop);
+		err = ddfs_extents_load(ip->fs, di, q->first, q->last - q->first, &x->drop);
+	if (!err)
+		err = ddfs_extents_load(ip->fs, di, q->last, UINT32_MAX - q->last, &x->keep);
 	return err;
+}
+
+static int punch_large(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q, struct parts *x)
+{
+	int err = split_out(ip, q, x);
+
+	return err ? err : ddfs_extents_replace(op, ip, &x->keep, &x->drop, touch_change, NULL);
 }
 
 /* On a filesystem too full for punch_large: piece by piece, each as atomic as any transaction. */
@@ -130,13 +168,17 @@ static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request
 	uint32_t first = (uint32_t)((q->first + unit - 1) / unit * unit);
 	uint32_t last = (uint32_t)(q->last / unit * unit);
 	struct ddfs_inode_disk *di;
-	int err = ddfs_break_layouts(op, ip, q->first, q->last, q->wait);
+	int err = check_edges(ip, q);
 
+	if (!err)
+		err = ddfs_break_layouts(op, ip, q->first, q->last, q->wait);
 	if (err)
 		return err;
 	if (first < last && !ddfs_extent_range_is_small(
 				    op->fs, NULL, ddfs_inode_view(ip, NULL), first, last - first)) {
-		err = punch_large(op, ip, first, last);
+		struct request whole = { .first = first, .last = last };
+
+		err = change_parts(op, ip, &whole, punch_large);
 		if (err == -ENOSPC)
 			err = punch_pieces(op, ip, first, last);
 	}
@@ -160,24 +202,21 @@ static int punch(struct ddfs_op *op, struct ddfs_inode *ip, const struct request
 }
 
 /* Extents of the range, made unwritten; blocks stay where they are. */
-static int unwrite_large(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+static int unwrite_large(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q, struct parts *x)
 {
-	struct ddfs_extents keep = { 0 }, drop = { 0 };
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
-	int err = ddfs_extents_load(ip->fs, di, 0, q->first, &keep);
-	size_t from = keep.nr;
+	struct ddfs_extents *keep = &x->keep;
+	int err = ddfs_extents_load(ip->fs, di, 0, q->first, keep);
+	size_t from = keep->nr;
 
 	if (!err)
-		err = ddfs_extents_load(ip->fs, di, q->first, q->last - q->first, &keep);
-	for (size_t i = from; i < keep.nr; i++)
-		keep.e[i].start = ddfs_to64(ddfs_le64(keep.e[i].start) | DDFS_EXTENT_UNWRITTEN);
+		err = ddfs_extents_load(ip->fs, di, q->first, q->last - q->first, keep);
+	for (size_t i = from; i < keep->nr; i++)
+		keep->e[i].start = ddfs_to64(ddfs_le64(keep->e[i].start) | DDFS_EXTENT_UNWRITTEN);
 	if (!err)
-		err = ddfs_extents_load(ip->fs, di, q->last, UINT32_MAX - q->last, &keep);
-	if (!err)
-		err = ddfs_extents_replace(op, ip, &keep, &drop, touch_change, NULL);
-	ddfs_extents_fini(&keep);
-	ddfs_extents_fini(&drop);
-	return err;
+		err = ddfs_extents_load(ip->fs, di, q->last, UINT32_MAX - q->last, keep);
+	return err ? err : ddfs_extents_replace(op, ip, keep, &x->drop, touch_change, NULL);
 }
 
 static int unwrite(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
@@ -189,7 +228,7 @@ static int unwrite(struct ddfs_op *op, struct ddfs_inode *ip, const struct reque
 		return 0;
 	if (!ddfs_extent_range_is_small(
 		    op->fs, NULL, ddfs_inode_view(ip, NULL), q->first, q->last - q->first))
-		return unwrite_large(op, ip, q);
+		return change_parts(op, ip, q, unwrite_large);
 	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;
@@ -200,8 +239,10 @@ static int unwrite(struct ddfs_op *op, struct ddfs_inode *ip, const struct reque
 
 static int zero_range(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
 {
-	int err = ddfs_break_layouts(op, ip, q->first, q->last, q->wait);
+	int err = check_edges(ip, q);
 
+	if (!err)
+		err = ddfs_break_layouts(op, ip, q->first, q->last, q->wait);
 	/* What may lack room comes first: a failure leaves the contents as they were. */
 	if (!err)
 		err = reserve(op, ip, q);
@@ -239,10 +280,11 @@ static int check_units(const struct ddfs_inode *ip, const struct request *q)
 	return q->off % bytes || q->len % bytes ? -EINVAL : 0;
 }
 
-static int collapse(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+static int collapse(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q, struct parts *x)
 {
 	uint64_t size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
-	struct ddfs_extents keep = { 0 }, drop = { 0 };
+	struct ddfs_extents *keep = &x->keep;
 	struct move m = { size - q->len };
 	size_t from;
 	int err = check_units(ip, q);
@@ -252,22 +294,19 @@ static int collapse(struct ddfs_op *op, struct ddfs_inode *ip, const struct requ
 	if (!err)
 		err = ddfs_break_layouts(op, ip, q->first, UINT64_MAX, q->wait);
 	if (!err)
-		err = split_out(ip, q->first, q->last, &keep, &drop);
-	for (from = 0; from < keep.nr && ddfs_le32(keep.e[from].lblk) < q->first; from++)
+		err = split_out(ip, q, x);
+	for (from = 0; from < keep->nr && ddfs_le32(keep->e[from].lblk) < q->first; from++)
 		;
-	shift(&keep, from, -(int64_t)(q->last - q->first));
-	if (!err)
-		err = ddfs_extents_replace(op, ip, &keep, &drop, change_size, &m);
-	ddfs_extents_fini(&keep);
-	ddfs_extents_fini(&drop);
-	return err;
+	shift(keep, from, -(int64_t)(q->last - q->first));
+	return err ? err : ddfs_extents_replace(op, ip, keep, &x->drop, change_size, &m);
 }
 
-static int insert(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+static int insert(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q, struct parts *x)
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	uint64_t size = ddfs_le64(di->size);
-	struct ddfs_extents keep = { 0 }, drop = { 0 };
+	struct ddfs_extents *keep = &x->keep;
 	struct move m = { size + q->len };
 	size_t from = 0;
 	int err = check_units(ip, q);
@@ -279,23 +318,21 @@ static int insert(struct ddfs_op *op, struct ddfs_inode *ip, const struct reques
 	if (!err)
 		err = ddfs_break_layouts(op, ip, q->first, UINT64_MAX, q->wait);
 	if (!err)
-		err = ddfs_extents_load(ip->fs, di, 0, q->first, &keep);
-	from = keep.nr;
+		err = ddfs_extents_load(ip->fs, di, 0, q->first, keep);
+	from = keep->nr;
 	if (!err)
-		err = ddfs_extents_load(ip->fs, di, q->first, UINT32_MAX - q->first, &keep);
+		err = ddfs_extents_load(ip->fs, di, q->first, UINT32_MAX - q->first, keep);
 	/* Blocks reserved far behind the end may not fit any more. */
-	if (!err && keep.nr > from &&
-		(uint64_t)ddfs_le32(keep.e[keep.nr - 1].lblk) + ddfs_le32(keep.e[keep.nr - 1].len) +
+	if (!err && keep->nr > from &&
+		(uint64_t)ddfs_le32(keep->e[keep->nr - 1].lblk) +
+				ddfs_le32(keep->e[keep->nr - 1].len) +
 				(q->len >> DDFS_BLOCK_SHIFT) >
 			UINT32_MAX)
 		err = -EFBIG;
-	if (!err) {
-		shift(&keep, from, (int64_t)(q->len >> DDFS_BLOCK_SHIFT));
-		err = ddfs_extents_replace(op, ip, &keep, &drop, change_size, &m);
-	}
-	ddfs_extents_fini(&keep);
-	ddfs_extents_fini(&drop);
-	return err;
+	if (err)
+		return err;
+	shift(keep, from, (int64_t)(q->len >> DDFS_BLOCK_SHIFT));
+	return ddfs_extents_replace(op, ip, keep, &x->drop, change_size, &m);
 }
 
 /* ---- the call ------------------------------------------------------------------------------- */
@@ -310,9 +347,9 @@ static int dispatch(struct ddfs_op *op, struct ddfs_inode *ip, int mode, const s
 	case FALLOC_FL_ZERO_RANGE:
 		return zero_range(op, ip, q);
 	case FALLOC_FL_COLLAPSE_RANGE:
-		return q->keep_size ? -EINVAL : collapse(op, ip, q);
+		return q->keep_size ? -EINVAL : change_parts(op, ip, q, collapse);
 	case FALLOC_FL_INSERT_RANGE:
-		return q->keep_size ? -EINVAL : insert(op, ip, q);
+		return q->keep_size ? -EINVAL : change_parts(op, ip, q, insert);
 	default:
 		return -EOPNOTSUPP;
 	}
@@ -329,6 +366,18 @@ static int may_change(const struct ddfs_inode *ip, int mode)
 	return ddfs_fs_writable(ip->fs);
 }
 
+static int check_and_change(
+	struct ddfs_op *op, struct ddfs_inode *ip, int mode, const struct request *q)
+{
+	int err = ddfs_file_check(ip);
+
+	if (err == -EISDIR || err == -EINVAL)
+		err = -ENODEV;
+	if (!err)
+		err = may_change(ip, mode);
+	return err ? err : dispatch(op, ip, mode, q);
+}
+
 int ddfs_fallocate(
 	struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len, struct ddfs_wait *wait)
 {
@@ -338,7 +387,6 @@ int ddfs_fallocate(
 		.keep_size = mode & FALLOC_FL_KEEP_SIZE,
 		.wait = wait };
 	struct ddfs_op op;
-	int err;
 
 	if (!len)
 		return -EINVAL;
@@ -355,12 +403,5 @@ int ddfs_fallocate(
 	q.last = (uint32_t)(q.end >> DDFS_BLOCK_SHIFT);
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	err = ddfs_file_check(ip);
-	if (err == -EISDIR || err == -EINVAL)
-		err = -ENODEV;
-	if (!err)
-		err = may_change(ip, mode);
-	if (!err)
-		err = dispatch(&op, ip, mode, &q);
-	return ddfs_op_end(&op, err);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, check_and_change(&op, ip, mode, &q)));
 }

@@ -4,6 +4,7 @@
 #include "fs/core.h"
 #include "fs/extent.h"
 #include "fs/file.h"
+#include "fs/mend.h"
 #include "fs/node.h"
 #include "fs/tx.h"
 
@@ -80,11 +81,62 @@ static int convert_some(
 	return err ? err : ddfs_op_commit(op);
 }
 
+static int map_mended(struct ddfs_mend *d)
+{
+	int err = ddfs_op_tx_reserve(d->op);
+
+	if (!err)
+		err = ddfs_mend_map(d, ddfs_inode_edit(d->op->tx, d->ip));
+	if (!err)
+		err = ddfs_op_commit(d->op);
+	return err;
+}
+
+/* Of what m, which is unwritten, has of bad blocks: those it begins with are zeroed and written. */
+static int mend_some(struct ddfs_mend *d, struct ddfs_map *m)
+{
+	int err;
+
+	if (!ddfs_mend_is_wanted(d->ip->fs, m))
+		return 0;
+	err = ddfs_mend_prepare(d, m);
+	if (!err)
+		err = DDFS_GUARDED(d->ip->fs, map_mended(d));
+	ddfs_op_abort(d->op);
+	m->len = d->bad.len;
+	return ddfs_mend_finish(d, err);
+}
+
+/* Bad blocks among what is not written come first: each may move the unit that it lies in. */
+static int mend_unwritten(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t first, uint64_t last)
+{
+	struct ddfs_mend d = { .op = op,
+		.ip = ip,
+		.off = ddfs_block_off(first),
+		.len = ddfs_block_off(last - first) };
+	int err = 0;
+
+	while (first < last && !err) {
+		struct ddfs_map m;
+
+		err = ddfs_extent_lookup(
+			ip->fs, NULL, ddfs_inode_view(ip, NULL), (uint32_t)first, &m);
+		if (!err && m.len > last - first)
+			m.len = (uint32_t)(last - first);
+		if (!err && m.kind == DDFS_MAP_UNWRITTEN)
+			err = mend_some(&d, &m);
+		first += m.len;
+	}
+	return err;
+}
+
 int ddfs_file_fault(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t first, uint64_t last)
 {
 	int err = ddfs_file_allocate(op, ip, first, last);
 	unsigned int steps = 0;
 
+	if (!err && ddfs_bad_any(&ip->fs->bad))
+		err = mend_unwritten(op, ip, first, last);
 	while (!err && first < last) {
 		unsigned int i = 0;
 		struct step s;

@@ -69,7 +69,7 @@ static int promise_hole(
 	return err ? err : promise(ip, down, last, 1, runs);
 }
 
-static int promise_all(
+static DDFS_GUARD_STEP int promise_all(
 	struct ddfs_inode *ip, uint32_t first, uint32_t last, struct ddfs_extents *runs)
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
@@ -102,63 +102,62 @@ static void give_back(struct ddfs_fs *fs, const struct ddfs_extents *runs, size_
 	}
 }
 
-/* Map some of the runs, from block *done of run *at on. */
-static int map_step(struct ddfs_op *op, struct ddfs_inode *ip, const struct ddfs_extents *runs,
-	size_t *at, uint32_t *done)
+/* Map some of the runs, from block *done of run *at on. If it ends half-way, the abort gives back
+ * what was adopted, and the caller the rest: both are known at every moment. */
+static DDFS_GUARD_STEP int map_step(struct ddfs_op *op, struct ddfs_inode *ip,
+	const struct ddfs_extents *runs, size_t *at, uint32_t *done)
 {
-	uint32_t budget = STEP_BLOCKS, d = *done;
+	uint32_t budget = STEP_BLOCKS;
 	struct ddfs_inode_disk *di;
-	size_t i = *at;
 	int err = ddfs_op_tx(op);
 
 	if (err)
 		return err;
 	di = ddfs_inode_edit(op->tx, ip);
-	for (unsigned int n = 0;
-		n < STEP_RUNS && i < runs->nr && budget && op->tx->arena_used < STEP_ARENA && !err;
+	for (unsigned int n = 0; n < STEP_RUNS && *at < runs->nr && budget &&
+				 op->tx->arena_used < STEP_ARENA && !err;
 		n++) {
-		const struct ddfs_extent *e = &runs->e[i];
-		uint32_t left = ddfs_le32(e->len) - d, len = left < budget ? left : budget;
+		const struct ddfs_extent *e = &runs->e[*at];
+		uint32_t d = *done, left = ddfs_le32(e->len) - d;
+		uint32_t len = left < budget ? left : budget;
 		struct ddfs_map m = { ddfs_le32(e->lblk) + d, len,
 			(ddfs_le64(e->start) & ~DDFS_EXTENT_UNWRITTEN) + d, DDFS_MAP_UNWRITTEN };
 
-		err = ddfs_extent_insert(op->tx, di, &m);
 		ddfs_tx_adopt(op->tx, (struct ddfs_range){ m.pblk, len });
+		*done = len < left ? d + len : 0;
+		*at += len == left;
 		budget -= len;
-		d += len;
-		if (d == ddfs_le32(e->len)) {
-			i++;
-			d = 0;
-		}
+		err = ddfs_extent_insert(op->tx, di, &m);
 	}
-	if (err) {
-		/* The abort gives back what was adopted; the caller the rest. */
-		*at = i;
-		*done = d;
-		return err;
-	}
-	*at = i;
-	*done = d;
-	return ddfs_op_commit(op);
+	return err ? err : ddfs_op_commit(op);
 }
 
-int ddfs_file_allocate(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t first, uint64_t last)
+static int allocate(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t first, uint32_t last)
 {
-	uint64_t unit = ddfs_file_unit(ip);
 	struct ddfs_extents runs = { 0 };
 	size_t at = 0;
 	uint32_t done = 0;
 	int err;
 
-	first = first / unit * unit;
-	last = (last + unit - 1) / unit * unit;
-	if (last > UINT32_MAX)
-		last = UINT32_MAX;
-	err = promise_all(ip, (uint32_t)first, (uint32_t)last, &runs);
+	ddfs_guard_keep(&runs);
+	ddfs_guard_keep(&at);
+	ddfs_guard_keep(&done);
+	err = DDFS_GUARDED(op->fs, promise_all(ip, first, last, &runs));
 	while (!err && at < runs.nr)
-		err = map_step(op, ip, &runs, &at, &done);
+		err = DDFS_GUARDED(op->fs, map_step(op, ip, &runs, &at, &done));
 	if (err)
 		give_back(op->fs, &runs, at, done);
 	ddfs_extents_fini(&runs);
 	return err;
+}
+
+int ddfs_file_allocate(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t first, uint64_t last)
+{
+	uint64_t unit = ddfs_file_unit(ip);
+
+	first = first / unit * unit;
+	last = (last + unit - 1) / unit * unit;
+	if (last > UINT32_MAX)
+		last = UINT32_MAX;
+	return allocate(op, ip, (uint32_t)first, (uint32_t)last);
 }

@@ -9,6 +9,7 @@
 #include "fs/core.h"
 #include "fs/extent.h"
 #include "fs/file.h"
+#include "fs/mend.h"
 #include "fs/node.h"
 #include "fs/tx.h"
 #include "fs/xattr.h"
@@ -22,11 +23,12 @@ struct writer {
 	struct ddfs_op *op;
 	struct ddfs_inode *ip;
 	const uint8_t *src;
-	uint64_t off; /* where src goes */
-	size_t len;   /* still to write */
-	bool stored;  /* in place, and not drained yet */
-	bool touched; /* a transaction has set the times */
-	bool kill;    /* clear set-id bits with the next transaction */
+	uint64_t off;		    /* where src goes */
+	size_t len;		    /* still to write */
+	bool stored;		    /* in place, and not drained yet */
+	bool touched;		    /* a transaction has set the times */
+	bool kill;		    /* clear set-id bits with the next transaction */
+	struct ddfs_range promised; /* blocks that no transaction has yet */
 };
 
 /* Whether ddfs_kill_priv would change anything. */
@@ -63,14 +65,37 @@ static void store_zeroes(struct ddfs_fs *fs, uint64_t off, size_t len)
 		fs->media->ops->set(fs->media, off, 0, len);
 }
 
+/* Bad blocks are left as they are: until they are overwritten as a whole they give EIO, whatever
+ * they hold, so nothing that should read as zeroes shows. */
+static void zero_good(struct ddfs_fs *fs, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len;
+
+	while (off < end) {
+		uint64_t first = off >> DDFS_BLOCK_SHIFT;
+		uint64_t last = (end + DDFS_BLOCK_BYTES - 1) >> DDFS_BLOCK_SHIFT;
+		struct ddfs_range bad =
+			ddfs_bad_find(fs, (struct ddfs_range){ first, last - first });
+		uint64_t stop = bad.len ? ddfs_block_off(bad.start) : end;
+
+		if (stop > off)
+			store_zeroes(fs, off, stop - off);
+		off = bad.len ? ddfs_block_off(bad.start + bad.len) : end;
+	}
+}
+
 int ddfs_zero_mapped(struct ddfs_inode *ip, uint64_t from, uint64_t to)
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	int err = from < to && ddfs_bad_any(&ip->fs->bad) ? ddfs_bad_save(ip->fs) : 0;
 
+	if (err)
+		return err;
 	while (from < to) {
 		uint64_t in_block = from % DDFS_BLOCK_BYTES, run;
 		struct ddfs_map m;
-		int err = ddfs_extent_lookup(
+
+		err = ddfs_extent_lookup(
 			ip->fs, NULL, di, (uint32_t)(from >> DDFS_BLOCK_SHIFT), &m);
 
 		if (err)
@@ -79,7 +104,7 @@ int ddfs_zero_mapped(struct ddfs_inode *ip, uint64_t from, uint64_t to)
 		if (run > to - from)
 			run = to - from;
 		if (m.kind == DDFS_MAP_WRITTEN)
-			store_zeroes(ip->fs, ddfs_block_off(m.pblk) + in_block, run);
+			zero_good(ip->fs, ddfs_block_off(m.pblk) + in_block, run);
 		from += run;
 	}
 	return 0;
@@ -99,6 +124,9 @@ static int begin(struct writer *w, uint64_t end, struct ddfs_inode_disk **out)
 
 	if (err)
 		return err;
+	if (w->promised.len)
+		ddfs_tx_adopt(w->op->tx, w->promised);
+	w->promised.len = 0;
 	*out = ddfs_inode_edit(w->op->tx, w->ip);
 	ddfs_touch(*out, true);
 	if (end > ddfs_le64((*out)->size))
@@ -127,7 +155,7 @@ static void advance(struct writer *w, size_t n)
 
 /* Store n bytes of src into blocks that read as zeroes until now: what is left of the first and
  * last block is zeroed. pblk is the block of w->off. */
-static void store_new(struct writer *w, uint64_t pblk, size_t n)
+static int store_new(const struct writer *w, uint64_t pblk, size_t n)
 {
 	struct ddfs_fs *fs = w->ip->fs;
 	uint64_t at = ddfs_block_off(pblk), head = w->off % DDFS_BLOCK_BYTES;
@@ -136,6 +164,14 @@ static void store_new(struct writer *w, uint64_t pblk, size_t n)
 	store_zeroes(fs, at, head);
 	store(fs, at + head, w->src, n);
 	store_zeroes(fs, end, -end % DDFS_BLOCK_BYTES);
+	return 0;
+}
+
+/* The same over what was written. */
+static int store_over(const struct writer *w, uint64_t pblk, size_t n)
+{
+	store(w->ip->fs, ddfs_block_off(pblk) + w->off % DDFS_BLOCK_BYTES, w->src, n);
+	return 0;
 }
 
 /* Bytes of the request that fall into nr blocks from that of w->off on. */
@@ -158,8 +194,9 @@ static int write_unwritten(struct writer *w, const struct ddfs_map *m)
 	struct ddfs_inode_disk *di;
 	int err;
 
-	store_new(w, m->pblk, n);
-	err = begin(w, w->off + n, &di);
+	err = DDFS_GUARDED_STORE(w->ip->fs, store_new(w, m->pblk, n));
+	if (!err)
+		err = begin(w, w->off + n, &di);
 	if (!err)
 		err = ddfs_extent_convert(
 			w->op->tx, di, m->lblk, blocks_of(w, n), DDFS_MAP_WRITTEN);
@@ -207,9 +244,10 @@ static int round_to_units(
 	return 0;
 }
 
-/* Give the hole at m->lblk blocks. *m becomes what is mapped there. */
-static int fill_hole(const struct writer *w, struct ddfs_map *m, struct ddfs_range *r)
+/* Promise the hole at m->lblk blocks. *m becomes what is mapped there. */
+static int fill_hole(struct writer *w, struct ddfs_map *m)
 {
+	struct ddfs_range *r = &w->promised;
 	struct ddfs_inode *ip = w->ip;
 	uint64_t unit = ddfs_file_unit(ip), want = blocks_of(w, bytes_in(w, m->len));
 	int err = unit > 1 ? round_to_units(ip, m, &want, &unit) : 0;
@@ -248,20 +286,15 @@ static int write_hole(struct writer *w, struct ddfs_map m)
 {
 	uint32_t at = m.lblk;
 	struct ddfs_inode_disk *di;
-	struct ddfs_range r;
 	size_t n;
-	int err = fill_hole(w, &m, &r);
+	int err = fill_hole(w, &m);
 
 	if (err)
 		return err;
 	n = bytes_in(w, m.lblk + m.len - at);
-	store_new(w, m.pblk + (at - m.lblk), n);
-	err = begin(w, w->off + n, &di);
-	if (!w->op->tx) {
-		ddfs_alloc_put(w->ip->fs, r);
-		return err;
-	}
-	ddfs_tx_adopt(w->op->tx, r);
+	err = DDFS_GUARDED_STORE(w->ip->fs, store_new(w, m.pblk + (at - m.lblk), n));
+	if (!err)
+		err = begin(w, w->off + n, &di);
 	if (!err)
 		err = insert_new(w, di, m, n);
 	if (!err)
@@ -270,6 +303,47 @@ static int write_hole(struct writer *w, struct ddfs_map m)
 		return err;
 	advance(w, n);
 	return 0;
+}
+
+/* The transaction of a mended run that is mapped anew. */
+static int map_mended(struct writer *w, struct ddfs_mend *d, size_t n)
+{
+	struct ddfs_inode_disk *di;
+	int err = begin(w, w->off + n, &di);
+
+	if (!err)
+		err = ddfs_mend_map(d, di);
+	if (!err)
+		err = commit(w);
+	return err;
+}
+
+/* m begins with a bad block. */
+static int write_bad(struct writer *w, const struct ddfs_map *m)
+{
+	struct ddfs_mend d = {
+		.op = w->op, .ip = w->ip, .off = w->off, .len = w->len, .src = w->src
+	};
+	int err = ddfs_mend_prepare(&d, m);
+	size_t n = bytes_in(w, d.bad.len);
+
+	if (!err && ddfs_mend_changes_map(&d))
+		err = DDFS_GUARDED(w->ip->fs, map_mended(w, &d, n));
+	else
+		w->stored |= !err;
+	ddfs_op_abort(w->op);
+	err = ddfs_mend_finish(&d, err);
+	if (!err)
+		advance(w, n);
+	return err;
+}
+
+/* An extent over a node is damage that no checksum tells of; writing through it would make more. */
+static int check_data(const struct writer *w, const struct ddfs_map *m, uint64_t nr)
+{
+	if (!ddfs_node_any_verified(w->ip->fs, m->pblk, nr))
+		return 0;
+	return ddfs_corrupt(w->ip->fs, "inode %u: its data lies on a tree node", w->ip->ino);
 }
 
 static int write_piece(struct writer *w)
@@ -281,6 +355,9 @@ static int write_piece(struct writer *w)
 
 	if (err)
 		return err;
+	if (m.kind != DDFS_MAP_HOLE && ddfs_bad_any(&w->ip->fs->bad) &&
+		ddfs_mend_is_wanted(w->ip->fs, &m))
+		return write_bad(w, &m);
 	if (m.kind == DDFS_MAP_UNWRITTEN)
 		return write_unwritten(w, &m);
 	/* What is too much for the transaction of a write comes first, in steps. */
@@ -289,15 +366,15 @@ static int write_piece(struct writer *w)
 	if (m.kind == DDFS_MAP_HOLE)
 		return write_hole(w, m);
 	n = bytes_in(w, m.len);
-	/* An extent over a node is damage that no checksum tells of; writing through it would make
-	 * more. */
-	if (ddfs_node_any_verified(w->ip->fs, m.pblk, blocks_of(w, n)))
-		return ddfs_corrupt(
-			w->ip->fs, "inode %u: its data lies on a tree node", w->ip->ino);
-	store(w->ip->fs, ddfs_block_off(m.pblk) + w->off % DDFS_BLOCK_BYTES, w->src, n);
-	w->stored = true;
-	advance(w, n);
-	return 0;
+	err = check_data(w, &m, blocks_of(w, n));
+	if (err)
+		return err;
+	err = DDFS_GUARDED_STORE(w->ip->fs, store_over(w, m.pblk, n));
+	if (!err) {
+		w->stored = true;
+		advance(w, n);
+	}
+	return err;
 }
 
 /* What was written in place: its size and times. */
@@ -319,6 +396,15 @@ static int finish(struct writer *w)
 	return err;
 }
 
+static DDFS_GUARD_STEP int write_pieces(struct writer *w, uint64_t size)
+{
+	int err = w->off > size ? ddfs_zero_tail(w->ip, size, w->off) : 0;
+
+	while (w->len && !err)
+		err = write_piece(w);
+	return err;
+}
+
 ssize_t ddfs_write_locked(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t off,
 	const uint8_t *src, size_t len, unsigned int flags)
 {
@@ -329,14 +415,14 @@ ssize_t ddfs_write_locked(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t of
 		.off = off,
 		.len = len,
 		.kill = flags & DDFS_WRITE_KILL_PRIV };
-	int err = 0, end;
+	int err, end;
 
-	if (off > size)
-		err = ddfs_zero_tail(ip, size, off);
-	while (w.len && !err)
-		err = write_piece(&w);
+	ddfs_guard_keep(&w);
+	err = DDFS_GUARDED(op->fs, write_pieces(&w, size));
 	/* A transaction that failed has changed nothing, and what follows needs none of it. */
 	ddfs_op_abort(op);
+	if (w.promised.len)
+		ddfs_alloc_put(op->fs, w.promised);
 	if (w.off > off) {
 		end = finish(&w);
 		if (end)
@@ -345,28 +431,38 @@ ssize_t ddfs_write_locked(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t of
 	return w.off > off ? (ssize_t)(w.off - off) : err;
 }
 
+static DDFS_GUARD_STEP int write_call(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t off,
+	const void *buf, size_t len, unsigned int flags, ssize_t *done)
+{
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
+	int err = ddfs_file_check(ip);
+
+	if (!err)
+		err = ddfs_fs_writable(ip->fs);
+	if (!err && ddfs_le32(di->flags) & DDFS_FLAG_IMMUTABLE)
+		err = -EPERM;
+	if (flags & DDFS_WRITE_APPEND)
+		off = ddfs_le64(di->size);
+	if (!err && len && off >= DDFS_FILE_SIZE_MAX)
+		err = -EFBIG;
+	if (err || !len)
+		return err;
+	if (len > DDFS_FILE_SIZE_MAX - off)
+		len = DDFS_FILE_SIZE_MAX - off;
+	*done = ddfs_write_locked(op, ip, off, buf, len, flags);
+	return 0;
+}
+
 ssize_t ddfs_write(
 	struct ddfs_inode *ip, uint64_t off, const void *buf, size_t len, unsigned int flags)
 {
-	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	struct ddfs_op op;
-	ssize_t ret;
+	ssize_t done = 0;
+	int err;
 
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	ret = ddfs_file_check(ip);
-	if (!ret)
-		ret = ddfs_fs_writable(ip->fs);
-	if (!ret && ddfs_le32(di->flags) & DDFS_FLAG_IMMUTABLE)
-		ret = -EPERM;
-	if (flags & DDFS_WRITE_APPEND)
-		off = ddfs_le64(di->size);
-	if (!ret && len && off >= DDFS_FILE_SIZE_MAX)
-		ret = -EFBIG;
-	if (!ret && len > DDFS_FILE_SIZE_MAX - off)
-		len = DDFS_FILE_SIZE_MAX - off;
-	if (!ret && len)
-		ret = ddfs_write_locked(&op, ip, off, buf, len, flags);
-	ddfs_op_end(&op, 0);
-	return ret;
+	err = DDFS_GUARDED(op.fs, write_call(&op, ip, off, buf, len, flags, &done));
+	ddfs_op_end(&op, err);
+	return err ? err : done;
 }

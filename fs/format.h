@@ -13,6 +13,7 @@
  *	chunk_table_off		chunk table, 128 bytes for each 2 MiB of the device
  *	pagemap_off		the pagemap's own storage, if it is kept on the device
  *	pins_off		the pin table
+ *	bad_off			the table of bad blocks
  *	data_off		metadata and data blocks
  *	end - 8192		second root block
  *	end - 4096		second superblock
@@ -61,7 +62,7 @@ static inline struct le64 ddfs_to64(uint64_t v)
 	return (struct le64){ htole64(v) };
 }
 
-#define DDFS_VERSION_MEDIA 2
+#define DDFS_VERSION_MEDIA 3
 
 #define DDFS_BLOCK_SHIFT  12
 #define DDFS_BLOCK_BYTES  4096u
@@ -117,6 +118,8 @@ struct ddfs_super {
 	struct le64 pagemap_bytes;
 	struct le64 pins_off;
 	struct le64 pins_bytes;
+	struct le64 bad_off;
+	struct le64 bad_bytes;
 	struct le64 data_off;
 	struct le64 dax_unit_bytes; /* allocation unit of DAX inodes */
 	struct le64 mkfs_time;	    /* seconds since 1970 */
@@ -129,8 +132,11 @@ struct ddfs_super {
 	struct le32 nr_mounts;	      /* writable ones; also the epoch of the mount's pins */
 	struct le32 nr_used_inodes;   /* valid when clean */
 	struct le32 first_free_inode; /* valid when clean: none is free below */
-	struct le32 pad;
-	uint8_t reserved[4096 - 296];
+	struct le32 has_health;	      /* 1: the two below are the device's, as last seen */
+	struct le64 unsafe_shutdowns;
+	uint8_t device_id[64];	     /* what the device calls itself, cut, zero-padded */
+	struct le32 sole_root_block; /* 1, 2: that one alone is up to date; 0: both are */
+	uint8_t reserved[4096 - 388];
 };
 static_assert(sizeof(struct ddfs_super) == 4096, "superblock");
 static_assert(offsetof(struct ddfs_super, magic) == 8, "superblock");
@@ -139,12 +145,15 @@ static_assert(offsetof(struct ddfs_super, device_bytes) == 120, "superblock");
 static_assert(offsetof(struct ddfs_super, csum_seed) == 156, "superblock");
 static_assert(offsetof(struct ddfs_super, hash_seed) == 160, "superblock");
 static_assert(offsetof(struct ddfs_super, lanes_off) == 168, "superblock");
-static_assert(offsetof(struct ddfs_super, dax_unit_bytes) == 224, "superblock");
-static_assert(offsetof(struct ddfs_super, mkfs_time) == 232, "superblock");
-static_assert(offsetof(struct ddfs_super, seq) == 240, "superblock");
-static_assert(offsetof(struct ddfs_super, owner_boot_id) == 256, "superblock");
-static_assert(offsetof(struct ddfs_super, mount_time) == 272, "superblock");
-static_assert(offsetof(struct ddfs_super, first_free_inode) == 288, "superblock");
+static_assert(offsetof(struct ddfs_super, dax_unit_bytes) == 240, "superblock");
+static_assert(offsetof(struct ddfs_super, mkfs_time) == 248, "superblock");
+static_assert(offsetof(struct ddfs_super, seq) == 256, "superblock");
+static_assert(offsetof(struct ddfs_super, owner_boot_id) == 272, "superblock");
+static_assert(offsetof(struct ddfs_super, mount_time) == 288, "superblock");
+static_assert(offsetof(struct ddfs_super, first_free_inode) == 304, "superblock");
+static_assert(offsetof(struct ddfs_super, unsafe_shutdowns) == 312, "superblock");
+static_assert(offsetof(struct ddfs_super, device_id) == 320, "superblock");
+static_assert(offsetof(struct ddfs_super, sole_root_block) == 384, "superblock");
 
 /* ---- groups and chunks ---------------------------------------------------------------------- */
 
@@ -227,6 +236,21 @@ struct ddfs_pin_record {
 };
 static_assert(sizeof(struct ddfs_pin_record) == 64, "pin record");
 static_assert(offsetof(struct ddfs_pin_record, start) == 24, "pin record");
+
+/* ---- bad blocks ----------------------------------------------------------------------------- */
+
+#define DDFS_BAD_BYTES 65536u
+
+/* Blocks that hold poison, from when that was noticed until it was cleared. Those that no file has
+ * are kept from use. Free if crc does not hold, or len is 0. */
+struct ddfs_bad_record {
+	struct le32 crc;
+	struct le32 len;   /* blocks */
+	struct le64 start; /* block of the device */
+	struct le64 since; /* seconds since 1970 */
+	uint8_t reserved[8];
+};
+static_assert(sizeof(struct ddfs_bad_record) == 32, "bad record");
 
 /* ---- inodes --------------------------------------------------------------------------------- */
 

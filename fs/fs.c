@@ -10,6 +10,7 @@
 
 #include "fs/altmap.h"
 #include "fs/core.h"
+#include "fs/health.h"
 #include "fs/orphan.h"
 #include "fs/super.h"
 
@@ -43,11 +44,11 @@ int ddfs_corrupt(struct ddfs_fs *fs, const char *fmt, ...)
 	/* A mount that meets one fails anyway. */
 	if (!fs->mounted)
 		return -EUCLEAN;
-	if (fs->opt.errors == DDFS_ERRORS_ABORT) {
+	if (atomic_load(&fs->errors) == DDFS_ERRORS_ABORT) {
 		ddfs_log(fs, LOG_CRIT, "errors=abort: ending");
 		abort();
 	}
-	if (fs->opt.errors != DDFS_ERRORS_REMOUNT_RO)
+	if (atomic_load(&fs->errors) != DDFS_ERRORS_REMOUNT_RO)
 		return -EUCLEAN;
 	atomic_store(&fs->failed, true);
 	if (!atomic_exchange(&fs->readonly, true))
@@ -116,7 +117,9 @@ static int alloc_memory(struct ddfs_fs *fs)
 	err = ddfs_icache_init(fs);
 	if (!err)
 		err = ddfs_lanes_init(fs);
-	return err ? err : ddfs_pins_init(fs);
+	if (!err)
+		err = ddfs_bad_init(fs);
+	return err;
 }
 
 static int recover_lanes(struct ddfs_fs *fs)
@@ -159,10 +162,13 @@ static int begin_writing(struct ddfs_fs *fs)
 	int err = ddfs_pins_check_epoch(fs);
 
 	if (!err)
+		err = ddfs_lanes_check(fs);
+	if (!err)
 		err = ddfs_super_mark_mounted(fs);
 	if (err)
 		return err;
 	atomic_store(&fs->pins.mounts, ddfs_le32(fs->super.nr_mounts));
+	ddfs_bad_begin(fs);
 	return ddfs_pins_recover(fs);
 }
 
@@ -197,6 +203,7 @@ static void fs_delete(struct ddfs_fs *fs)
 	ddfs_icache_fini(fs);
 	ddfs_pins_fini(fs);
 	ddfs_alloc_fini(fs);
+	ddfs_bad_fini(fs);
 	if (fs->lanes.tx)
 		ddfs_lanes_fini(fs);
 	if (fs->verified)
@@ -219,9 +226,26 @@ static int fs_init(struct ddfs_fs *fs)
 	if (err)
 		return err;
 	take_super(fs);
+	ddfs_health_look(fs);
 	fs->recovery.usec_super = lap(&t);
 	err = alloc_memory(fs);
-	return err ? err : recover(fs);
+	if (!err) {
+		ddfs_bad_load(fs);
+		err = ddfs_pins_init(fs);
+	}
+	if (!err)
+		err = recover(fs);
+	if (!err)
+		ddfs_health_report(fs);
+	return err;
+}
+
+/* Options that a remount changes while others look at them. */
+static void take_changeable(struct ddfs_fs *fs, const struct ddfs_fs_options *opt)
+{
+	atomic_store(&fs->lazytime, opt->lazytime);
+	atomic_store(&fs->atime, (int)opt->atime);
+	atomic_store(&fs->errors, (int)opt->errors);
 }
 
 int ddfs_fs_open(struct ddfs_media *media, const struct ddfs_fs_options *opt, struct ddfs_fs **out)
@@ -234,11 +258,12 @@ int ddfs_fs_open(struct ddfs_media *media, const struct ddfs_fs_options *opt, st
 	fs->media = media;
 	fs->base = media->base;
 	fs->opt = *opt;
+	take_changeable(fs, opt);
 	atomic_init(&fs->readonly, opt->readonly || media->readonly);
 	pthread_mutex_init(&fs->super_lock, NULL);
 	pthread_mutex_init(&fs->rename_lock, NULL);
 	pthread_mutex_init(&fs->dirty_lock, NULL);
-	err = fs_init(fs);
+	err = DDFS_GUARDED(fs, fs_init(fs));
 	if (err) {
 		if (fs->pins.layouts)
 			ddfs_pins_abandon(fs);
@@ -258,23 +283,32 @@ int ddfs_fs_open(struct ddfs_media *media, const struct ddfs_fs_options *opt, st
 /* Everything that only memory knows goes to media. */
 static int settle(struct ddfs_fs *fs)
 {
-	int err = ddfs_dirty_write(fs, 0);
+	int err = ddfs_dirty_write(fs, 0), lost = 0;
 
 	if (!err)
 		err = ddfs_itable_shrink(fs);
+	/* Times of what can't be read are lost; the rest is not. */
+	if (err == -EIO && !ddfs_fs_writable(fs)) {
+		lost = err;
+		err = 0;
+	}
 	if (err)
 		return err;
 	ddfs_pin_records_close(fs);
 	ddfs_altmap_flush(fs);
 	/* On media they are free. */
 	ddfs_held_release_all(fs);
-	return ddfs_super_mark_clean(fs);
+	err = ddfs_bad_save(fs);
+	ddfs_bad_release(fs);
+	if (!err)
+		err = ddfs_super_mark_clean(fs);
+	return err ? err : lost;
 }
 
 int ddfs_fs_close(struct ddfs_fs *fs)
 {
 	uint64_t nr;
-	int err = 0;
+	int err = 0, e = 0;
 
 	fs->kernel_refs = false;
 	ddfs_pins_kill(fs);
@@ -282,40 +316,46 @@ int ddfs_fs_close(struct ddfs_fs *fs)
 	if (!ddfs_fs_writable(fs))
 		err = ddfs_orphans_recover(fs, &nr);
 	ddfs_pins_abandon(fs);
-	if (!err && !ddfs_fs_writable(fs))
-		err = settle(fs);
-	if (!err && !ddfs_fs_writable(fs))
-		err = fs->media->ops->deep_flush(fs->media);
+	/* Also if an orphan could not be freed: it is one still. */
+	if (!ddfs_fs_writable(fs))
+		e = settle(fs);
+	err = err ? err : e;
+	if (!ddfs_fs_writable(fs))
+		e = fs->media->ops->deep_flush(fs->media, DDFS_SYNC_MOUNT);
 	ddfs_inode_put(fs->orphans);
 	fs_delete(fs);
-	return err;
+	return err ? err : e;
 }
 
 int ddfs_fs_sync(struct ddfs_fs *fs)
 {
-	int err = 0;
+	int err = 0, e;
 
 	if (fs->media->readonly)
 		return 0;
 	/* An error may have made it read-only since; what was written before is still flushed. */
 	if (!ddfs_fs_writable(fs))
 		err = ddfs_dirty_write(fs, 0);
-	return err ? err : fs->media->ops->deep_flush(fs->media);
+	e = fs->media->ops->deep_flush(fs->media, DDFS_SYNC_FS);
+	return err ? err : e;
 }
 
 void ddfs_fs_writeback(struct ddfs_fs *fs)
 {
 	if (!ddfs_fs_writable(fs))
-		ddfs_dirty_write(fs, fs->opt.lazytime ? LAZY_AGE : TIMES_AGE);
+		ddfs_dirty_write(fs, atomic_load(&fs->lazytime) ? LAZY_AGE : TIMES_AGE);
+	ddfs_bad_ask_again(fs);
+	if (!ddfs_fs_writable(fs) && atomic_load(&fs->bad.fresh))
+		ddfs_bad_keep(fs);
+	/* Who relies on it looks at the error. */
+	ddfs_bad_save(fs);
 	ddfs_itable_shrink(fs);
 }
 
 /* Transactions that began before the filesystem became read-only end. */
 static void quiesce(struct ddfs_fs *fs)
 {
-	uint64_t all = fs->lanes.nr == 64 ? UINT64_MAX : (UINT64_C(1) << fs->lanes.nr) - 1;
-
-	while (atomic_load(&fs->lanes.free) != all)
+	while (atomic_load(&fs->lanes.free) != fs->lanes.usable)
 		sched_yield();
 }
 
@@ -323,13 +363,16 @@ static int to_readonly(struct ddfs_fs *fs)
 {
 	int err = ddfs_dirty_write(fs, 0);
 
+	if (!err)
+		err = ddfs_bad_save(fs);
 	if (err)
 		return err;
 	atomic_store(&fs->readonly, true);
 	quiesce(fs);
+	ddfs_bad_release(fs);
 	/* Counts on the device go on changing, and what is clean has none. */
 	err = fs->pins.map_on_device ? 0 : ddfs_super_mark_clean(fs);
-	return err ? err : fs->media->ops->deep_flush(fs->media);
+	return err ? err : fs->media->ops->deep_flush(fs->media, DDFS_SYNC_MOUNT);
 }
 
 static int to_writable(struct ddfs_fs *fs)
@@ -360,7 +403,7 @@ static int change_readonly(struct ddfs_fs *fs, bool readonly)
 
 	if (err)
 		return err;
-	err = readonly ? to_readonly(fs) : to_writable(fs);
+	err = DDFS_GUARDED(fs, readonly ? to_readonly(fs) : to_writable(fs));
 	ddfs_pins_thaw(fs);
 	return err;
 }
@@ -373,13 +416,11 @@ int ddfs_fs_remount(struct ddfs_fs *fs, const struct ddfs_fs_options *opt)
 		err = change_readonly(fs, opt->readonly);
 	if (err)
 		return err;
-	fs->opt.lazytime = opt->lazytime;
-	fs->opt.atime = opt->atime;
-	fs->opt.errors = opt->errors;
+	take_changeable(fs, opt);
 	return 0;
 }
 
-int ddfs_fsync(struct ddfs_inode *ip, bool datasync)
+static int sync_inode(struct ddfs_inode *ip, bool datasync, enum ddfs_sync_cause cause)
 {
 	struct ddfs_fs *fs = ip->fs;
 	int err = 0;
@@ -389,7 +430,17 @@ int ddfs_fsync(struct ddfs_inode *ip, bool datasync)
 	/* Sizes and maps are on media already; times are not data. */
 	if (!datasync)
 		err = ddfs_inode_write_times(ip);
-	return err ? err : fs->media->ops->deep_flush(fs->media);
+	return err ? err : fs->media->ops->deep_flush(fs->media, cause);
+}
+
+int ddfs_fsync(struct ddfs_inode *ip, bool datasync)
+{
+	return sync_inode(ip, datasync, DDFS_SYNC_FILE);
+}
+
+int ddfs_write_sync(struct ddfs_inode *ip, bool datasync)
+{
+	return sync_inode(ip, datasync, DDFS_SYNC_WRITE);
 }
 
 int ddfs_fs_statfs(struct ddfs_fs *fs, struct ddfs_statfs *out)

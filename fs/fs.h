@@ -15,7 +15,8 @@
  * may be called by any number of threads. No function checks permission bits: the kernel does
  * (default_permissions). What only the filesystem can know (immutable, append-only, link counts,
  * not empty, loops) is checked here. A structure on media that fails its checks gives -EUCLEAN,
- * is logged, and is treated as `errors` says.
+ * one that can't be read -EIO (with what the result would be undefined); either is logged, and is
+ * treated as `errors` says.
  */
 #ifndef DDFS_FS_FS_H
 #define DDFS_FS_FS_H
@@ -60,6 +61,12 @@ enum ddfs_pagemap_place {
 /* One line for a person, no newline; priority as in syslog(3). */
 typedef void (*ddfs_log_fn)(void *arg, int priority, const char *line);
 
+/* What the device says of itself; see ddfs_device_health. */
+struct ddfs_health {
+	char id[65]; /* "": it says nothing */
+	uint64_t unsafe_shutdowns;
+};
+
 struct ddfs_fs_options {
 	bool readonly;
 	bool lazytime;	  /* timestamps alone are written with fsync, eviction and unmount only */
@@ -72,6 +79,7 @@ struct ddfs_fs_options {
 	uint32_t owner_pid;   /* recorded on media while mounted; 0: the caller's */
 	ddfs_log_fn log;      /* NULL: silent */
 	void *log_arg;
+	struct ddfs_health health; /* recorded on media, for the next mount to compare with */
 
 	/* pins; see layout/layout.h */
 	unsigned int lease_time; /* seconds; 0: 45 */
@@ -119,9 +127,21 @@ struct ddfs_statfs {
 };
 int ddfs_fs_statfs(struct ddfs_fs *fs, struct ddfs_statfs *out);
 
-/* What recovery did at ddfs_fs_open. */
+/* How the mount before ended. */
+enum ddfs_end {
+	DDFS_END_CLEAN,	  /* or there was none */
+	DDFS_END_DAEMON,  /* the machine is up since */
+	DDFS_END_MACHINE, /* went down with it; whether power was lost unsafely is not known */
+	DDFS_END_UNSAFE,  /* went down, and the device counts that as an unsafe shutdown */
+};
+
+/* What ddfs_fs_open found, and what recovery did. */
 struct ddfs_recovery {
 	bool was_clean;
+	enum ddfs_end end;
+	bool moved;		      /* to another device, as far as both say which they are */
+	uint8_t moved_from[64];	      /* zero-padded */
+	uint64_t nr_unsafe_shutdowns; /* of this device since the last mount */
 	bool used_backup_super;
 	uint32_t nr_lanes_replayed;
 	uint64_t nr_orphans_freed;
@@ -171,7 +191,7 @@ void ddfs_inode_put(struct ddfs_inode *ip);
  * then, so that fstat of it works. */
 void ddfs_forget(struct ddfs_fs *fs, ddfs_id id);
 
-void ddfs_getattr(struct ddfs_inode *ip, struct ddfs_attr *out);
+int ddfs_getattr(struct ddfs_inode *ip, struct ddfs_attr *out);
 
 /* Whether opens of the inode bypass the page cache; fixed while it is open. */
 bool ddfs_inode_is_dax(struct ddfs_inode *ip);
@@ -259,8 +279,14 @@ void ddfs_release(struct ddfs_inode *ip);
 /* Called once, with the inode's lock held shared, with pointers into the read-only view (or to
  * zeroes for holes) that are valid during the call only. Returns what ddfs_read returns. */
 typedef ssize_t (*ddfs_read_fn)(void *arg, const struct iovec *iov, int iovcnt, size_t len);
-/* At most 1 MiB a call. */
-ssize_t ddfs_read(struct ddfs_inode *ip, uint64_t off, size_t len, ddfs_read_fn fn, void *arg);
+
+enum ddfs_read_flags {
+	/* All of it or -EIO: for who takes a short answer for the end of the file. */
+	DDFS_READ_WHOLE = 1 << 0,
+};
+/* At most 1 MiB a call. What can't be read ends it: -EIO if that is the first block. */
+ssize_t ddfs_read(struct ddfs_inode *ip, uint64_t off, size_t len, unsigned int flags,
+	ddfs_read_fn fn, void *arg);
 /* The same, copied out. */
 ssize_t ddfs_pread(struct ddfs_inode *ip, void *buf, size_t len, uint64_t off);
 
@@ -273,6 +299,8 @@ ssize_t ddfs_write(
 	struct ddfs_inode *ip, uint64_t off, const void *buf, size_t len, unsigned int flags);
 
 int ddfs_fsync(struct ddfs_inode *ip, bool datasync);
+/* The same behind a write with O_SYNC or, datasync, O_DSYNC; counted as that. */
+int ddfs_write_sync(struct ddfs_inode *ip, bool datasync);
 /* mode: FALLOC_FL_* of <linux/falloc.h>. */
 int ddfs_fallocate(
 	struct ddfs_inode *ip, int mode, uint64_t off, uint64_t len, struct ddfs_wait *wait);
@@ -306,6 +334,7 @@ enum ddfs_pin_flags {
 	DDFS_PIN_FAULT = 1 << 0,       /* allocate and zero what is not written */
 	DDFS_PIN_GROW = 1 << 1,	       /* the file's size becomes at least the range's end */
 	DDFS_PIN_WHOLE_UNITS = 1 << 2, /* widen to DAX allocation units */
+	DDFS_PIN_BAD_HOLES = 1 << 3,   /* leave out what can't be read; else -EIO */
 };
 
 /* A run of bytes of a file. */
@@ -313,6 +342,7 @@ struct ddfs_file_extent {
 	uint64_t off, len; /* bytes */
 	uint64_t device_off;
 	bool hole, unwritten;
+	bool bad; /* can't be read */
 };
 
 struct ddfs_pin_args {
@@ -357,6 +387,35 @@ int ddfs_sync_range(struct ddfs_inode *ip, uint64_t off, uint64_t len);
 void ddfs_pins_tick(struct ddfs_fs *fs);
 /* To be called when ddfs_holders_fd is readable. */
 void ddfs_pins_collect(struct ddfs_fs *fs);
+
+/* ---- bad blocks ----------------------------------------------------------------------------- */
+
+enum ddfs_bad_kind {
+	DDFS_BAD_FREE,	  /* nothing's: kept from use */
+	DDFS_BAD_FIXED,	  /* of the filesystem's own structures */
+	DDFS_BAD_DATA,	  /* of a file */
+	DDFS_BAD_META,	  /* of an inode's map, names or attributes */
+	DDFS_BAD_INODES,  /* of the inode table */
+	DDFS_BAD_UNKNOWN, /* in use, but nothing that can be read leads there */
+};
+
+/* A run of bytes of the device that can't be read. */
+struct ddfs_bad_range {
+	uint64_t device_off, len;
+	enum ddfs_bad_kind kind;
+	ddfs_id id;	/* DATA and META: whose; else 0 */
+	uint64_t off;	/* DATA: where in the file, bytes */
+	uint64_t since; /* when it was noticed, seconds since 1970 */
+};
+
+/* What is known to be bad from byte `after` of the device on, ascending, at most max; returns how
+ * many, 0 when there are no more. *nr_blocks: of 4 KiB, in all. Looks at every inode. -ENOMEM. */
+int ddfs_bad_list(struct ddfs_fs *fs, uint64_t after, struct ddfs_bad_range *out, uint32_t max,
+	uint64_t *nr_blocks);
+
+/* Somebody says that something of the range, bytes of the device, has gone bad: looks which blocks
+ * are; of a single block it is believed. */
+void ddfs_bad_notice(struct ddfs_fs *fs, uint64_t off, uint64_t len);
 
 /* ---- extended attributes -------------------------------------------------------------------- */
 

@@ -159,27 +159,46 @@ bool ddfs_inode_wants_dax(const struct ddfs_fs *fs, const struct ddfs_inode_disk
 	return fs->opt.dax == DDFS_DAX_ALWAYS || ddfs_le32(di->flags) & DDFS_FLAG_DAX;
 }
 
+/* What is kept of an inode on media. */
+struct brief {
+	uint64_t off;
+	uint32_t gen, mode;
+	bool dax;
+};
+
+/* itable.map_lock is held. */
+static DDFS_GUARD_STEP int look(struct ddfs_fs *fs, uint32_t ino, struct brief *b)
+{
+	const struct ddfs_inode_disk *di;
+	int err = ddfs_itable_find_locked(fs, ino, &b->off);
+
+	if (!err)
+		err = ddfs_inode_check(fs, ino, b->off);
+	if (err)
+		return err;
+	di = (const void *)(fs->base + b->off);
+	b->gen = ddfs_le32(di->gen);
+	b->mode = ddfs_le16(di->mode);
+	b->dax = ddfs_inode_wants_dax(fs, di);
+	return 0;
+}
+
 /* Bring the inode in from media. The shard is locked: nobody else brings it in too. */
 static int bring_in(
 	struct ddfs_fs *fs, struct ddfs_icache_shard *s, uint32_t ino, struct ddfs_inode **out)
 {
-	const struct ddfs_inode_disk *di;
 	struct ddfs_inode *ip;
-	uint64_t off;
+	struct brief b;
 	int err;
 
 	/* A slot that is looked at stays one of the table until it has been checked; one in use
 	 * stays for longer. */
 	pthread_rwlock_rdlock(&fs->itable.map_lock);
-	err = ddfs_itable_find_locked(fs, ino, &off);
-	if (!err)
-		err = ddfs_inode_check(fs, ino, off);
+	err = DDFS_GUARDED(fs, look(fs, ino, &b));
 	pthread_rwlock_unlock(&fs->itable.map_lock);
 	if (err)
 		return err;
-	di = (const void *)(fs->base + off);
-	ip = inode_alloc(fs, ino, ddfs_le32(di->gen), off, ddfs_le16(di->mode),
-		ddfs_inode_wants_dax(fs, di));
+	ip = inode_alloc(fs, ino, b.gen, b.off, b.mode, b.dax);
 	if (!ip)
 		return -ENOMEM;
 	shard_insert(s, ip);

@@ -7,6 +7,7 @@
 
 #include "fs/core.h"
 #include "fs/extent.h"
+#include "fs/op.h"
 #include "fs/tx.h"
 #include "fs/xattr.h"
 
@@ -140,11 +141,19 @@ void ddfs_inode_attr(struct ddfs_inode *ip, struct ddfs_attr *out)
 	pthread_mutex_unlock(&ip->tlock);
 }
 
-void ddfs_getattr(struct ddfs_inode *ip, struct ddfs_attr *out)
+static int attr(struct ddfs_inode *ip, struct ddfs_attr *out)
 {
-	pthread_rwlock_rdlock(&ip->lock);
 	ddfs_inode_attr(ip, out);
-	pthread_rwlock_unlock(&ip->lock);
+	return 0;
+}
+
+int ddfs_getattr(struct ddfs_inode *ip, struct ddfs_attr *out)
+{
+	struct ddfs_op op;
+
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, false);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, attr(ip, out)));
 }
 
 bool ddfs_inode_is_dax(struct ddfs_inode *ip)

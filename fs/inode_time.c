@@ -4,6 +4,7 @@
 
 #include "fs/core.h"
 #include "fs/inode.h"
+#include "fs/op.h"
 #include "fs/tx.h"
 
 /* relatime(8): an atime this old is brought up to date anyway. */
@@ -87,10 +88,10 @@ static bool wants_atime(struct ddfs_inode *ip, struct timespec now)
 	struct ddfs_fs *fs = ip->fs;
 	struct ddfs_attr a;
 
-	if (fs->opt.atime == DDFS_ATIME_NOATIME || ddfs_fs_writable(fs) || ip->dead ||
+	if (atomic_load(&fs->atime) == DDFS_ATIME_NOATIME || ddfs_fs_writable(fs) || ip->dead ||
 		ddfs_le32(di->flags) & DDFS_FLAG_NOATIME)
 		return false;
-	if (fs->opt.atime == DDFS_ATIME_STRICT)
+	if (atomic_load(&fs->atime) == DDFS_ATIME_STRICT)
 		return true;
 	if (atomic_load(&ip->lazy)) {
 		ddfs_inode_attr(ip, &a);
@@ -105,12 +106,11 @@ static bool wants_atime(struct ddfs_inode *ip, struct timespec now)
 
 bool ddfs_wants_atime(struct ddfs_inode *ip)
 {
-	bool wants;
+	struct ddfs_op op;
 
-	pthread_rwlock_rdlock(&ip->lock);
-	wants = wants_atime(ip, ddfs_now());
-	pthread_rwlock_unlock(&ip->lock);
-	return wants;
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, false);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, wants_atime(ip, ddfs_now()))) == 1;
 }
 
 void ddfs_inode_accessed(struct ddfs_inode *ip)
@@ -144,23 +144,26 @@ void ddfs_inode_keep_times(struct ddfs_inode *ip, unsigned int lazy)
 	pthread_mutex_unlock(&ip->tlock);
 }
 
+static int write_times(struct ddfs_op *op, struct ddfs_inode *ip)
+{
+	int err;
+
+	if (!ip->lazy || ip->dead || ddfs_fs_writable(ip->fs))
+		return 0;
+	err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	ddfs_inode_edit(op->tx, ip);
+	return ddfs_op_commit(op);
+}
+
 int ddfs_inode_write_times(struct ddfs_inode *ip)
 {
-	struct ddfs_tx *tx;
-	int err = 0;
+	struct ddfs_op op;
 
-	pthread_rwlock_wrlock(&ip->lock);
-	if (ip->lazy && !ip->dead && !ddfs_fs_writable(ip->fs)) {
-		tx = ddfs_tx_begin(ip->fs);
-		if (tx) {
-			ddfs_inode_edit(tx, ip);
-			err = ddfs_tx_commit(tx);
-		} else {
-			err = -ENOMEM;
-		}
-	}
-	pthread_rwlock_unlock(&ip->lock);
-	return err;
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, true);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, write_times(&op, ip)));
 }
 
 static struct ddfs_inode *dirty_pop(struct ddfs_fs *fs, time_t before_sec)

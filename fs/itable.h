@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The inode table: a file of 256-byte slots whose inode lies in the root block. A number is an
+ * The inode table: a file of 256-byte slots whose inode lies in the root blocks. A number is an
  * index; a free slot has mode 0 and keeps its generation. The table grows when no slot is free,
  * and gives back blocks at its end when all of their slots are; numbers handed out again after
  * that start from a generation that no number had before (gen_floor).
@@ -16,9 +16,12 @@
 #include "fs/alloc.h"
 
 struct ddfs_fs;
+struct ddfs_inode_disk;
 struct ddfs_tx;
 
 struct ddfs_itable {
+	uint64_t inode_off;	   /* the copy of the table's inode that is read; of the mount */
+	uint64_t other_off;	   /* the one that changes with it; 0: it is left out */
 	pthread_mutex_t lock;	   /* protects what follows but map_lock and nr_used */
 	_Atomic uint32_t nr_slots; /* changed under lock */
 	uint32_t scanned;	   /* free slots below are in free_ino or taken */
@@ -69,7 +72,7 @@ int ddfs_itable_shrink(struct ddfs_fs *fs);
 int ddfs_itable_count(struct ddfs_fs *fs);
 /* A number below which none is free, for the superblock. */
 uint32_t ddfs_itable_first_free(struct ddfs_fs *fs);
-/* Where the second copy of the table's inode lies. */
-uint64_t ddfs_itable_backup_off(const struct ddfs_fs *fs);
+/* The table's own inode. map_lock is held, or itable.lock. */
+const struct ddfs_inode_disk *ddfs_itable_inode(const struct ddfs_fs *fs);
 
 #endif

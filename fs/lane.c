@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/fixed.h"
 #include "fs/tx.h"
 
 int ddfs_lanes_init(struct ddfs_fs *fs)
@@ -15,7 +16,8 @@ int ddfs_lanes_init(struct ddfs_fs *fs)
 	l->tx = calloc(l->nr, sizeof(*l->tx));
 	if (!l->tx)
 		return -ENOMEM;
-	atomic_init(&l->free, l->nr == 64 ? UINT64_MAX : (UINT64_C(1) << l->nr) - 1);
+	l->usable = l->nr == 64 ? UINT64_MAX : (UINT64_C(1) << l->nr) - 1;
+	atomic_init(&l->free, l->usable);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->freed, NULL);
 	return 0;
@@ -157,7 +159,8 @@ static bool lane_records_valid(struct ddfs_fs *fs, const uint8_t *image, uint32_
 	return p == end;
 }
 
-static int lane_recover(struct ddfs_fs *fs, unsigned int lane, bool dry_run, uint32_t *nr)
+static DDFS_GUARD_STEP int lane_recover(
+	struct ddfs_fs *fs, unsigned int lane, bool dry_run, uint32_t *nr)
 {
 	uint64_t off = lane_off(fs, lane);
 	const struct ddfs_lane_header *h = (const void *)(fs->base + off);
@@ -184,16 +187,84 @@ static int lane_recover(struct ddfs_fs *fs, unsigned int lane, bool dry_run, uin
 	return lane_clear(fs, lane);
 }
 
+/* Nobody knows whether it holds a change that is half done. */
+static int lane_unreadable(struct ddfs_fs *fs, unsigned int lane)
+{
+	if (ddfs_fs_writable(fs)) {
+		ddfs_log(fs, LOG_ERR,
+			"lane %u of the log can't be read: the last changes before the crash may "
+			"be there by half",
+			lane);
+		atomic_store(&fs->failed, true);
+		return 0;
+	}
+	ddfs_log(fs, LOG_ERR,
+		"lane %u of the log can't be read, and the filesystem was not unmounted cleanly: "
+		"the last changes may be there by half. Mount it read-only (-o ro), copy what is "
+		"needed, and make it anew",
+		lane);
+	return -EIO;
+}
+
+static int lane_recover_or_tell(struct ddfs_fs *fs, unsigned int lane, bool dry_run, uint32_t *nr)
+{
+	int err;
+
+	ddfs_guard_keep(nr);
+	err = DDFS_GUARDED(fs, lane_recover(fs, lane, dry_run, nr));
+	return err == -EIO ? lane_unreadable(fs, lane) : err;
+}
+
 int ddfs_lanes_recover(struct ddfs_fs *fs, bool dry_run, uint32_t *nr_replayed)
 {
 	uint32_t nr = 0;
 
 	for (unsigned int i = 0; i < fs->lanes.nr; i++) {
-		int err = lane_recover(fs, i, dry_run, &nr);
+		int err = lane_recover_or_tell(fs, i, dry_run, &nr);
 
 		if (err)
 			return err;
 	}
 	*nr_replayed = nr;
 	return 0;
+}
+
+static bool lane_is_readable(struct ddfs_fs *fs, unsigned int lane)
+{
+	return !fs->media->ops->probe(fs->media, lane_off(fs, lane), DDFS_LANE_BYTES);
+}
+
+/* Empty as it is, it can be made anew. */
+static int lane_repair(struct ddfs_fs *fs, unsigned int lane)
+{
+	static const uint8_t zeroes[DDFS_BLOCK_BYTES];
+	uint64_t off = lane_off(fs, lane), end = off + DDFS_LANE_BYTES;
+	int err = 0;
+
+	for (; off < end && !err; off += DDFS_BLOCK_BYTES)
+		if (fs->media->ops->probe(fs->media, off, DDFS_BLOCK_BYTES))
+			err = ddfs_fixed_repair(fs, off, zeroes);
+	return err;
+}
+
+int ddfs_lanes_check(struct ddfs_fs *fs)
+{
+	struct ddfs_lanes *l = &fs->lanes;
+
+	for (unsigned int i = 0; i < l->nr; i++) {
+		if (!(l->usable >> i & 1) || lane_is_readable(fs, i))
+			continue;
+		if (!lane_repair(fs, i)) {
+			ddfs_log(fs, LOG_WARNING, "lane %u of the log could not be read: made anew",
+				i);
+			continue;
+		}
+		ddfs_log(fs, LOG_ERR, "lane %u of the log can't be read: it is not used", i);
+		l->usable &= ~(UINT64_C(1) << i);
+	}
+	atomic_fetch_and(&l->free, l->usable);
+	if (l->usable)
+		return 0;
+	ddfs_log(fs, LOG_ERR, "no lane of the log can be read: only a read-only mount is possible");
+	return -EIO;
 }

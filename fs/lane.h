@@ -14,6 +14,7 @@ struct ddfs_tx;
 struct ddfs_lanes {
 	uint64_t off; /* bytes */
 	unsigned int nr;
+	uint64_t usable;       /* a bit each: can be read; fixed once mounted */
 	_Atomic uint64_t free; /* a bit each */
 	_Atomic unsigned int waiters;
 	atomic_ullong seq;
@@ -36,7 +37,12 @@ int ddfs_lane_publish(struct ddfs_fs *fs, unsigned int lane, uint8_t *image, uin
 /* Store the records where they belong, then empty the lane. */
 int ddfs_lane_apply(struct ddfs_fs *fs, unsigned int lane, const uint8_t *image);
 
-/* Replay what is committed. -EUCLEAN if a lane makes no sense. With dry_run only count. */
+/* Replay what is committed. -EUCLEAN if a lane makes no sense; -EIO if one can't be read, but on a
+ * read-only mount, which then stays so. With dry_run only count. */
 int ddfs_lanes_recover(struct ddfs_fs *fs, bool dry_run, uint32_t *nr_replayed);
+
+/* All lanes are empty: those that recovery could not read after a crash are cleared, or not used.
+ * -EIO: none is left. */
+int ddfs_lanes_check(struct ddfs_fs *fs);
 
 #endif

@@ -23,6 +23,20 @@ static uint64_t range_end(const struct ddfs_inode *ip, uint64_t off, uint64_t le
 
 /* ---- query ---------------------------------------------------------------------------------- */
 
+/* Cut e, which is written, where it begins or ceases to be bad. */
+static void split_bad(struct ddfs_fs *fs, struct ddfs_file_extent *e)
+{
+	uint64_t first = e->device_off >> DDFS_BLOCK_SHIFT;
+	uint64_t last = (e->device_off + e->len + DDFS_BLOCK_BYTES - 1) >> DDFS_BLOCK_SHIFT;
+	struct ddfs_range bad = ddfs_bad_find(fs, (struct ddfs_range){ first, last - first });
+	uint64_t stop;
+
+	e->bad = bad.len && bad.start == first;
+	stop = ddfs_block_off(bad.start + (e->bad ? bad.len : 0));
+	if (stop - e->device_off < e->len)
+		e->len = stop - e->device_off;
+}
+
 /* What holds the file's bytes from off on, cut at end. */
 static int extent_at(
 	struct ddfs_inode *ip, uint64_t off, uint64_t end, struct ddfs_file_extent *out)
@@ -40,12 +54,14 @@ static int extent_at(
 		.device_off = m.kind == DDFS_MAP_HOLE ? 0 : ddfs_block_off(m.pblk) + in_block,
 		.hole = m.kind == DDFS_MAP_HOLE,
 		.unwritten = m.kind == DDFS_MAP_UNWRITTEN };
+	if (m.kind == DDFS_MAP_WRITTEN)
+		split_bad(ip->fs, out);
 	return 0;
 }
 
 static bool joins(const struct ddfs_file_extent *a, const struct ddfs_file_extent *b)
 {
-	return a->hole == b->hole && a->unwritten == b->unwritten &&
+	return a->hole == b->hole && a->unwritten == b->unwritten && a->bad == b->bad &&
 	       (a->hole || a->device_off + a->len == b->device_off);
 }
 
@@ -86,35 +102,45 @@ static int fault_range(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t off, 
 	return ddfs_file_fault(op, ip, off >> DDFS_BLOCK_SHIFT, ddfs_file_end_block(end));
 }
 
+static int check_and_fault(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t off, uint64_t len)
+{
+	int err = ddfs_file_check(ip);
+
+	return err ? err : fault_range(op, ip, off, range_end(ip, off, len));
+}
+
 /* As much as others can be kept waiting for. More to do: 1. */
 static int fault_some(struct ddfs_inode *ip, uint64_t off, uint64_t len)
 {
 	struct ddfs_op op;
-	int ret;
 
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	ret = ddfs_file_check(ip);
-	if (!ret)
-		ret = fault_range(&op, ip, off, range_end(ip, off, len));
-	return ddfs_op_end(&op, ret);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, check_and_fault(&op, ip, off, len)));
+}
+
+static int check_and_query(struct ddfs_inode *ip, uint64_t off, uint64_t len,
+	struct ddfs_file_extent *extents, uint32_t max, uint64_t *next)
+{
+	int err = ddfs_file_check(ip);
+
+	return err ? err : query(ip, off, range_end(ip, off, len), extents, max, next);
 }
 
 int ddfs_layout_query(struct ddfs_inode *ip, uint64_t off, uint64_t len, bool fault,
 	struct ddfs_file_extent *extents, uint32_t max, uint64_t *next)
 {
+	struct ddfs_op op;
 	int ret = fault ? 1 : 0;
 
 	while (ret == 1)
 		ret = fault_some(ip, off, len);
 	if (ret)
 		return ret;
-	pthread_rwlock_rdlock(&ip->lock);
-	ret = ddfs_file_check(ip);
-	if (!ret)
-		ret = query(ip, off, range_end(ip, off, len), extents, max, next);
-	pthread_rwlock_unlock(&ip->lock);
-	return ret;
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, false);
+	return ddfs_op_end(
+		&op, DDFS_GUARDED(op.fs, check_and_query(ip, off, len, extents, max, next)));
 }
 
 /* ---- sync ----------------------------------------------------------------------------------- */
@@ -138,21 +164,26 @@ static int flush_some(struct ddfs_inode *ip, uint64_t *off, uint64_t end)
 	return 0;
 }
 
+static int check_and_flush(struct ddfs_inode *ip, uint64_t *off, uint64_t len)
+{
+	uint64_t end;
+	int err = ddfs_file_check(ip);
+
+	if (err)
+		return err;
+	end = range_end(ip, *off, len);
+	err = flush_some(ip, off, end);
+	return err ? err : *off < end;
+}
+
 /* More to do: 1. */
 static int sync_some(struct ddfs_inode *ip, uint64_t *off, uint64_t len)
 {
-	uint64_t end;
-	int ret;
+	struct ddfs_op op;
 
-	pthread_rwlock_rdlock(&ip->lock);
-	ret = ddfs_file_check(ip);
-	end = ret ? *off : range_end(ip, *off, len);
-	if (!ret)
-		ret = flush_some(ip, off, end);
-	pthread_rwlock_unlock(&ip->lock);
-	if (ret)
-		return ret;
-	return *off < end;
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, false);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, check_and_flush(ip, off, len)));
 }
 
 int ddfs_sync_range(struct ddfs_inode *ip, uint64_t off, uint64_t len)
@@ -168,5 +199,5 @@ int ddfs_sync_range(struct ddfs_inode *ip, uint64_t off, uint64_t len)
 	} while (ret == 1);
 	if (!ret)
 		ret = m->ops->drain(m);
-	return ret ? ret : m->ops->deep_flush(m);
+	return ret ? ret : m->ops->deep_flush(m, DDFS_SYNC_RANGE);
 }

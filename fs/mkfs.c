@@ -15,7 +15,7 @@
 #include "fs/super.h"
 
 /* The inode table's first blocks. */
-#define TABLE_BLOCKS 16u
+#define TABLE_BLOCKS (DDFS_MKFS_TABLE_BYTES / DDFS_BLOCK_BYTES)
 
 static uint64_t round_up(uint64_t n, uint64_t to)
 {
@@ -84,7 +84,9 @@ int ddfs_geometry_init(uint64_t size, uint64_t align, bool map_dev, struct ddfs_
 	}
 	g.pins_off = end;
 	g.pins_bytes = choose_pins_bytes(g.device_bytes);
-	g.data_off = round_up(g.pins_off + g.pins_bytes, DDFS_CHUNK_BYTES);
+	g.bad_off = g.pins_off + g.pins_bytes;
+	g.bad_bytes = DDFS_BAD_BYTES;
+	g.data_off = round_up(g.bad_off + g.bad_bytes, DDFS_CHUNK_BYTES);
 	g.dax_unit_bytes = align > DDFS_BLOCK_BYTES ? align : DDFS_BLOCK_BYTES;
 	/* At least one chunk besides the one that ends with the second superblock. */
 	if (g.data_off + 2 * DDFS_CHUNK_BYTES > g.device_bytes)
@@ -104,6 +106,13 @@ static void seal_and_copy(struct maker *k, uint64_t off, void *p, size_t len)
 {
 	ddfs_csum_seal(k->seed, off, p, len);
 	k->m->ops->copy(k->m, off, p, len);
+}
+
+/* The structure at off, and zeroes behind it up to a block's end. */
+static void seal_and_copy_block(struct maker *k, uint64_t off, void *p, size_t len)
+{
+	seal_and_copy(k, off, p, len);
+	k->m->ops->set(k->m, off + len, 0, DDFS_BLOCK_BYTES - len);
 }
 
 static void set_times(struct ddfs_inode_disk *di)
@@ -132,10 +141,8 @@ static void write_table_inode(struct maker *k)
 	di.body.extent[0] = (struct ddfs_extent){ .len = ddfs_to32(TABLE_BLOCKS),
 		.start = ddfs_to64(k->g->data_off >> DDFS_BLOCK_SHIFT) };
 	set_times(&di);
-	k->m->ops->set(k->m, DDFS_ROOT_BLOCK_OFF, 0, DDFS_BLOCK_BYTES);
-	k->m->ops->set(k->m, backup, 0, DDFS_BLOCK_BYTES);
-	seal_and_copy(k, DDFS_ROOT_BLOCK_OFF, &di, sizeof(di));
-	seal_and_copy(k, backup, &di, sizeof(di));
+	seal_and_copy_block(k, DDFS_ROOT_BLOCK_OFF, &di, sizeof(di));
+	seal_and_copy_block(k, backup, &di, sizeof(di));
 }
 
 static void write_dir(struct maker *k, uint32_t ino, uint32_t gen, uint32_t mode)
@@ -153,12 +160,20 @@ static void write_dir(struct maker *k, uint32_t ino, uint32_t gen, uint32_t mode
 	seal_and_copy(k, k->g->data_off + ino * DDFS_INODE_BYTES, &di, sizeof(di));
 }
 
+/* Zeroes in the inode table from one inode on, before another. */
+static void write_free_inodes(struct maker *k, uint64_t first, uint64_t end)
+{
+	k->m->ops->set(k->m, k->g->data_off + first * DDFS_INODE_BYTES, 0,
+		(end - first) * DDFS_INODE_BYTES);
+}
+
 static void write_inodes(struct maker *k)
 {
-	k->m->ops->set(k->m, k->g->data_off, 0, TABLE_BLOCKS * DDFS_BLOCK_BYTES);
 	write_table_inode(k);
+	write_free_inodes(k, 0, DDFS_INO_ROOT);
 	write_dir(k, DDFS_INO_ROOT, 0, 0755);
 	write_dir(k, DDFS_INO_ORPHAN, 1, 0700);
+	write_free_inodes(k, DDFS_INO_ORPHAN + 1, TABLE_BLOCKS * (uint64_t)DDFS_INODES_PER_BLOCK);
 }
 
 /* Chunks are free until written to the table, but for the fixed structures' own. So only those up
@@ -219,6 +234,11 @@ static void write_pin_table(struct maker *k)
 	seal_and_copy(k, k->g->pins_off, &head, sizeof(head));
 }
 
+static void write_bad_table(struct maker *k)
+{
+	k->m->ops->set(k->m, k->g->bad_off, 0, k->g->bad_bytes);
+}
+
 static void fill_super(struct ddfs_super *s, const struct ddfs_mkfs *p,
 	const struct ddfs_geometry *g, uint32_t seed, uint64_t hash_seed)
 {
@@ -242,6 +262,8 @@ static void fill_super(struct ddfs_super *s, const struct ddfs_mkfs *p,
 		.pagemap_bytes = ddfs_to64(g->pagemap_bytes),
 		.pins_off = ddfs_to64(g->pins_off),
 		.pins_bytes = ddfs_to64(g->pins_bytes),
+		.bad_off = ddfs_to64(g->bad_off),
+		.bad_bytes = ddfs_to64(g->bad_bytes),
 		.data_off = ddfs_to64(g->data_off),
 		.dax_unit_bytes = ddfs_to64(g->dax_unit_bytes),
 		.mkfs_time = ddfs_to64((uint64_t)time(NULL)),
@@ -276,6 +298,7 @@ int ddfs_mkfs(struct ddfs_media *m, const struct ddfs_mkfs *p, const struct ddfs
 	write_chunks(&k);
 	write_lanes(&k);
 	write_pin_table(&k);
+	write_bad_table(&k);
 	err = ddfs_altmap_clear(m, g->pagemap_off, g->pagemap_bytes);
 	if (err)
 		return err;
@@ -285,5 +308,5 @@ int ddfs_mkfs(struct ddfs_media *m, const struct ddfs_mkfs *p, const struct ddfs
 	ddfs_csum_seal(DDFS_SUPER_SEED, DDFS_SUPER_OFF, &super, sizeof(super));
 	m->ops->copy(m, DDFS_SUPER_OFF, &super, sizeof(super));
 	err = m->ops->drain(m);
-	return err ? err : m->ops->deep_flush(m);
+	return err ? err : m->ops->deep_flush(m, DDFS_SYNC_MOUNT);
 }

@@ -50,7 +50,8 @@ static int check_parent(const struct ddfs_inode *dir, const struct ddfs_inode *i
 		dir->ino, ip->ino, parent);
 }
 
-int ddfs_child_get(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_inode **out)
+int ddfs_child_get(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, size_t len,
+	struct ddfs_inode **out)
 {
 	struct ddfs_inode *ip;
 	uint32_t ino;
@@ -68,61 +69,71 @@ int ddfs_child_get(struct ddfs_inode *dir, const char *name, size_t len, struct 
 			"directory %u: an entry leads to inode %u, which is free", dir->ino, ino);
 	if (err)
 		return err;
+	ddfs_op_hold(op, ip);
 	err = check_parent(dir, ip);
-	if (err) {
-		ddfs_inode_put(ip);
+	if (!err)
+		*out = ip;
+	return err;
+}
+
+static int lookup(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, size_t len,
+	struct ddfs_attr *out)
+{
+	struct ddfs_inode *ip;
+	int err = ddfs_child_get(op, dir, name, len, &ip);
+
+	if (err)
 		return err;
-	}
-	*out = ip;
+	ddfs_op_lock(op, ip, false);
+	ddfs_inode_attr(ip, out);
 	return 0;
 }
 
 int ddfs_lookup(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_entry *out)
 {
-	struct ddfs_inode *ip;
-	int err = len > DDFS_NAME_MAX ? -ENAMETOOLONG : 0;
+	struct ddfs_op op;
 
-	if (err)
-		return err;
-	pthread_rwlock_rdlock(&dir->lock);
-	err = ddfs_child_get(dir, name, len, &ip);
-	if (!err) {
-		ddfs_getattr(ip, &out->attr);
-		ddfs_inode_put(ip);
-	}
-	pthread_rwlock_unlock(&dir->lock);
-	return err;
+	if (len > DDFS_NAME_MAX)
+		return -ENAMETOOLONG;
+	ddfs_op_begin(&op, dir->fs);
+	ddfs_op_lock(&op, dir, false);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, lookup(&op, dir, name, len, &out->attr)));
+}
+
+static DDFS_GUARD_STEP int parent_of(const struct ddfs_inode *dir, uint32_t *parent)
+{
+	if (dir->dead)
+		return -ESTALE;
+	if (dir->type != S_IFDIR)
+		return -ENOTDIR;
+	*parent = ddfs_le32(ddfs_inode_view(dir, NULL)->parent);
+	return 0;
 }
 
 int ddfs_lookup_parent(struct ddfs_inode *dir, struct ddfs_entry *out)
 {
-	const struct ddfs_inode_disk *di;
 	struct ddfs_inode *ip;
+	struct ddfs_op op;
 	uint32_t parent;
-	int err = 0;
+	int err;
 
-	pthread_rwlock_rdlock(&dir->lock);
-	di = ddfs_inode_view(dir, NULL);
-	parent = ddfs_le32(di->parent);
-	if (dir->dead)
-		err = -ESTALE;
-	else if (!S_ISDIR(ddfs_le16(di->mode)))
-		err = -ENOTDIR;
-	pthread_rwlock_unlock(&dir->lock);
+	ddfs_op_begin(&op, dir->fs);
+	ddfs_op_lock(&op, dir, false);
+	err = ddfs_op_end(&op, DDFS_GUARDED(op.fs, parent_of(dir, &parent)));
 	if (err)
 		return err;
 	err = ddfs_inode_get_ino(dir->fs, parent, &ip);
 	if (err)
 		return err;
-	ddfs_getattr(ip, &out->attr);
+	err = ddfs_getattr(ip, &out->attr);
 	ddfs_inode_put(ip);
-	return 0;
+	return err;
 }
 
 /* ---- links ---------------------------------------------------------------------------------- */
 
 static int link_into(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode *dir,
-	const char *name, size_t len)
+	const char *name, size_t len, struct ddfs_entry *out)
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	struct ddfs_inode_disk *edit;
@@ -147,7 +158,11 @@ static int link_into(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inod
 	ddfs_touch(edit, false);
 	err = ddfs_dir_insert(
 		op->tx, ddfs_inode_edit(op->tx, dir), name, len, ip->ino, ddfs_le16(edit->mode));
-	return err ? err : ddfs_op_commit(op);
+	if (!err)
+		err = ddfs_op_commit(op);
+	if (!err && out)
+		ddfs_inode_attr(ip, &out->attr);
+	return err;
 }
 
 int ddfs_link(struct ddfs_inode *ip, struct ddfs_inode *dir, const char *name, size_t len,
@@ -164,10 +179,7 @@ int ddfs_link(struct ddfs_inode *ip, struct ddfs_inode *dir, const char *name, s
 	ddfs_op_begin(&op, dir->fs);
 	ddfs_op_lock(&op, dir, true);
 	ddfs_op_lock(&op, ip, true);
-	err = link_into(&op, ip, dir, name, len);
-	if (!err && out)
-		ddfs_inode_attr(ip, &out->attr);
-	return ddfs_op_end(&op, err);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, link_into(&op, ip, dir, name, len, out)));
 }
 
 bool ddfs_link_drop_orphans(struct ddfs_inode *ip, int links)
@@ -232,17 +244,16 @@ static int check_removal(struct ddfs_inode *dir, struct ddfs_inode *ip, bool wan
 	return is_dir && ddfs_le64(di->body.root) ? -ENOTEMPTY : 0;
 }
 
-static int remove_locked(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, size_t len,
-	bool want_dir, struct ddfs_fate *fate)
+static DDFS_GUARD_STEP int remove_locked(struct ddfs_op *op, struct ddfs_inode *dir,
+	const char *name, size_t len, bool want_dir, struct ddfs_fate *fate)
 {
 	int links = want_dir ? 2 : 1;
 	struct ddfs_inode_disk *di;
 	struct ddfs_inode *ip;
-	int err = ddfs_child_get(dir, name, len, &ip);
+	int err = ddfs_child_get(op, dir, name, len, &ip);
 
 	if (err)
 		return err;
-	ddfs_op_hold(op, ip);
 	ddfs_op_lock(op, ip, true);
 	err = check_removal(dir, ip, want_dir);
 	if (err)
@@ -275,8 +286,9 @@ static int remove_name(struct ddfs_inode *dir, const char *name, size_t len, boo
 		return err;
 	ddfs_op_begin(&op, dir->fs);
 	ddfs_op_lock(&op, dir, true);
-	err = remove_locked(&op, dir, name, len, want_dir, &fate);
-	ddfs_op_end(&op, err);
+	ddfs_guard_keep(&fate);
+	err = ddfs_op_end(
+		&op, DDFS_GUARDED(op.fs, remove_locked(&op, dir, name, len, want_dir, &fate)));
 	ddfs_link_reap(&fate);
 	return err;
 }

@@ -14,9 +14,10 @@
 int ddfs_may_add(const struct ddfs_inode *dir);
 int ddfs_may_remove(const struct ddfs_inode *dir, const struct ddfs_inode *child);
 
-/* The child that name leads to, referenced but not locked. dir is locked. -ENOENT, or -EUCLEAN if
+/* The child that name leads to, held by op but not locked. dir is locked. -ENOENT, or -EUCLEAN if
  * the entry cannot be. */
-int ddfs_child_get(struct ddfs_inode *dir, const char *name, size_t len, struct ddfs_inode **out);
+int ddfs_child_get(struct ddfs_op *op, struct ddfs_inode *dir, const char *name, size_t len,
+	struct ddfs_inode **out);
 
 /* Add n links to the shadow di. */
 void ddfs_links_add(struct ddfs_inode_disk *di, int n);

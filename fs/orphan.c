@@ -166,16 +166,20 @@ int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
 	return err;
 }
 
+static int reap(struct ddfs_op *op, struct ddfs_inode *ip)
+{
+	if (ip->dead || ddfs_inode_in_use(ip) || ddfs_le32(ddfs_inode_view(ip, NULL)->nlink))
+		return 0;
+	return ddfs_orphan_finish(op, ip);
+}
+
 int ddfs_orphan_reap(struct ddfs_inode *ip)
 {
 	struct ddfs_op op;
-	int err = 0;
 
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	if (!ip->dead && !ddfs_inode_in_use(ip) && !ddfs_le32(ddfs_inode_view(ip, NULL)->nlink))
-		err = ddfs_orphan_finish(&op, ip);
-	return ddfs_op_end(&op, err);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, reap(&op, ip)));
 }
 
 struct first {
@@ -195,17 +199,22 @@ static int first_orphan(void *arg, const struct ddfs_hrecord *r)
 	return 1;
 }
 
+static DDFS_GUARD_STEP int find_next(struct ddfs_fs *fs, uint64_t after, struct first *first)
+{
+	struct ddfs_htree t;
+
+	ddfs_dir_tree(ddfs_inode_view(fs->orphans, NULL), &t);
+	return ddfs_htree_walk(fs, NULL, &t, after, first_orphan, first);
+}
+
 /* The first behind key after. */
 static int next_orphan(struct ddfs_fs *fs, uint64_t after, struct first *first)
 {
-	struct ddfs_htree t;
-	int ret;
+	struct ddfs_op op;
 
-	pthread_rwlock_rdlock(&fs->orphans->lock);
-	ddfs_dir_tree(ddfs_inode_view(fs->orphans, NULL), &t);
-	ret = ddfs_htree_walk(fs, NULL, &t, after, first_orphan, first);
-	pthread_rwlock_unlock(&fs->orphans->lock);
-	return ret;
+	ddfs_op_begin(&op, fs);
+	ddfs_op_lock(&op, fs->orphans, false);
+	return ddfs_op_end(&op, DDFS_GUARDED(fs, find_next(fs, after, first)));
 }
 
 /* What lies behind the end of a file is given up, or made unwritten. */
@@ -214,6 +223,14 @@ static uint32_t first_given_up(const struct ddfs_inode *ip)
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 
 	return ddfs_le32(di->nlink) ? ddfs_file_end_block(ddfs_le64(di->size)) : 0;
+}
+
+static int finish_unpinned(struct ddfs_op *op, struct ddfs_inode *ip)
+{
+	/* What a client of an earlier mount holds of it stays until the pin ends. */
+	int err = ddfs_break_layouts(op, ip, first_given_up(ip), UINT64_MAX, NULL);
+
+	return err ? err : ddfs_orphan_finish(op, ip);
 }
 
 static int recover_one(struct ddfs_fs *fs, uint32_t ino)
@@ -227,11 +244,7 @@ static int recover_one(struct ddfs_fs *fs, uint32_t ino)
 	ddfs_op_begin(&op, fs);
 	ddfs_op_hold(&op, ip);
 	ddfs_op_lock(&op, ip, true);
-	/* What a client of an earlier mount holds of it stays until the pin ends. */
-	err = ddfs_break_layouts(&op, ip, first_given_up(ip), UINT64_MAX, NULL);
-	if (!err)
-		err = ddfs_orphan_finish(&op, ip);
-	return ddfs_op_end(&op, err);
+	return ddfs_op_end(&op, DDFS_GUARDED(fs, finish_unpinned(&op, ip)));
 }
 
 int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr)
@@ -245,7 +258,7 @@ int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr)
 		ret = recover_one(fs, first.ino);
 		/* A damaged one stays, with what it holds, as one that is pinned, and keeps nobody
 		 * from the others. */
-		if (ret == -EUCLEAN || ret == -EBUSY)
+		if (ret == -EUCLEAN || ret == -EIO || ret == -EBUSY)
 			after = first.key;
 		else if (ret)
 			return ret;

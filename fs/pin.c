@@ -30,7 +30,8 @@ struct pinning {
 static int check_args(const struct ddfs_pin_args *a)
 {
 	unsigned int modes = DDFS_PIN_MODE_READ | DDFS_PIN_MODE_WRITE;
-	unsigned int flags = DDFS_PIN_FAULT | DDFS_PIN_GROW | DDFS_PIN_WHOLE_UNITS;
+	unsigned int flags =
+		DDFS_PIN_FAULT | DDFS_PIN_GROW | DDFS_PIN_WHOLE_UNITS | DDFS_PIN_BAD_HOLES;
 
 	if (!a->mode || a->mode & ~modes || a->flags & ~flags)
 		return -EINVAL;
@@ -133,11 +134,17 @@ static int make_real(struct pinning *p)
 
 static int fill_in(struct pinning *p)
 {
-	bool lacks = p->plan.nr_gaps || p->end > file_size(p->ip);
+	bool lacks = p->plan.lacks || p->end > file_size(p->ip);
 
 	if (!(p->args->flags & DDFS_PIN_FAULT) || !lacks)
 		return 0;
 	return p->exclusive ? make_real(p) : WANTS_CHANGE;
+}
+
+/* A holder that has not asked for it is not let into what would kill it. */
+static int check_bad(const struct pinning *p)
+{
+	return p->plan.bad && !(p->args->flags & DDFS_PIN_BAD_HOLES) ? -EIO : 0;
 }
 
 /* ---- the pin -------------------------------------------------------------------------------- */
@@ -208,7 +215,7 @@ static void tell(const struct pinning *p, const struct ddfs_pin *pin, struct ddf
 	ddfs_pin_plan_extents(pin->runs, pin->nr_runs, priv->gaps, priv->nr_gaps, 0, extents, max);
 }
 
-static int pin_locked(struct pinning *p, struct ddfs_pin **pin)
+static DDFS_GUARD_STEP int pin_locked(struct pinning *p, struct ddfs_pin **pin)
 {
 	int err = check_file(p->ip, p->args);
 
@@ -224,7 +231,11 @@ static int pin_locked(struct pinning *p, struct ddfs_pin **pin)
 	if (!err)
 		err = make_plan(p);
 	if (!err)
+		err = check_bad(p);
+	if (!err)
 		err = fill_in(p);
+	if (!err)
+		err = check_bad(p);
 	if (!err)
 		err = make(p, pin);
 	if (!err && p->args->mode & DDFS_PIN_MODE_WRITE)
@@ -245,7 +256,7 @@ int ddfs_pin(struct ddfs_inode *ip, const struct ddfs_pin_args *args, struct ddf
 		p.exclusive = err == WANTS_CHANGE;
 		ddfs_op_begin(&p.op, ip->fs);
 		ddfs_op_lock(&p.op, ip, p.exclusive);
-		err = pin_locked(&p, &pin);
+		err = DDFS_GUARDED(ip->fs, pin_locked(&p, &pin));
 		if (!err)
 			tell(&p, pin, out, extents, max);
 		ddfs_op_end(&p.op, err);

@@ -38,17 +38,21 @@ static int add_run(struct ddfs_pin_plan *p, const struct ddfs_map *m)
 	return err;
 }
 
-static int add_gap(struct ddfs_pin_plan *p, const struct ddfs_map *m)
+static int add_gap(struct ddfs_pin_plan *p, const struct ddfs_map *m, bool bad)
 {
 	struct ddfs_file_extent e = { .off = ddfs_block_off(m->lblk),
 		.len = ddfs_block_off(m->len),
 		.device_off = m->kind == DDFS_MAP_HOLE ? 0 : ddfs_block_off(m->pblk),
 		.hole = m->kind == DDFS_MAP_HOLE,
-		.unwritten = m->kind == DDFS_MAP_UNWRITTEN };
+		.unwritten = m->kind == DDFS_MAP_UNWRITTEN,
+		.bad = bad };
 	struct ddfs_file_extent *last = p->nr_gaps ? &p->gaps[p->nr_gaps - 1] : NULL;
 	int err;
 
-	if (last && last->off + last->len == e.off && last->hole == e.hole &&
+	p->lacks |= !bad;
+	p->bad |= bad;
+	if (last && last->off + last->len == e.off && last->hole == e.hole && last->bad == bad &&
+		last->unwritten == e.unwritten &&
 		(e.hole || last->device_off + last->len == e.device_off)) {
 		last->len += e.len;
 		return 0;
@@ -56,6 +60,25 @@ static int add_gap(struct ddfs_pin_plan *p, const struct ddfs_map *m)
 	err = grow(&p->gaps, p->nr_gaps, &p->gaps_cap, sizeof(*p->gaps));
 	if (!err)
 		p->gaps[p->nr_gaps++] = e;
+	return err;
+}
+
+/* What is written: what can be read of it is a run, the rest a gap. */
+static int add_written(struct ddfs_fs *fs, struct ddfs_pin_plan *p, struct ddfs_map m)
+{
+	uint32_t end = m.lblk + m.len;
+	int err = 0;
+
+	while (m.lblk < end && !err) {
+		struct ddfs_range bad =
+			ddfs_bad_find(fs, (struct ddfs_range){ m.pblk, end - m.lblk });
+		bool is_bad = bad.len && bad.start == m.pblk;
+
+		m.len = (uint32_t)(is_bad ? bad.len : bad.start - m.pblk);
+		err = is_bad ? add_gap(p, &m, true) : add_run(p, &m);
+		m.lblk += m.len;
+		m.pblk += m.len;
+	}
 	return err;
 }
 
@@ -91,7 +114,8 @@ int ddfs_pin_plan_make(struct ddfs_inode *ip, uint64_t first, uint64_t last, uin
 			err = ddfs_corrupt(
 				ip->fs, "inode %u: its data lies on a tree node", ip->ino);
 		else
-			err = m.kind == DDFS_MAP_WRITTEN ? add_run(p, &m) : add_gap(p, &m);
+			err = m.kind == DDFS_MAP_WRITTEN ? add_written(ip->fs, p, m)
+							 : add_gap(p, &m, false);
 		before = m;
 	}
 	if (err)

@@ -15,8 +15,10 @@ struct ddfs_inode;
 struct ddfs_pin_plan {
 	struct ddfs_page_run *runs; /* written, in the order of the file */
 	size_t nr_runs, runs_cap;
-	struct ddfs_file_extent *gaps; /* between them: holes and unwritten blocks */
+	struct ddfs_file_extent *gaps; /* between them: holes, unwritten and bad blocks */
 	size_t nr_gaps, gaps_cap;
+	bool lacks;  /* some is a hole, or unwritten */
+	bool bad;    /* some is bad */
 	bool misfit; /* its units can't be mapped: see ddfs_pin_plan_make */
 };
 

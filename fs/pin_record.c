@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fs/core.h"
+#include "fs/fixed.h"
 
 /* By how many slots nr_slots grows, so that the head is rarely written. */
 #define HEAD_STEP 64u
@@ -58,14 +59,22 @@ void ddfs_pin_records_fini(struct ddfs_fs *fs)
 
 /* ---- the head ------------------------------------------------------------------------------- */
 
-uint32_t ddfs_pin_records_load(struct ddfs_fs *fs)
+static int read_head(struct ddfs_fs *fs, uint32_t *nr_slots)
 {
 	struct ddfs_pin_records *t = &fs->pins.records;
 	const struct ddfs_pin_table *head = (const void *)(fs->base + t->off);
 
-	t->nr_slots = ddfs_le32(head->nr_slots);
-	if (!ddfs_csum_holds(fs->csum_seed, t->off, head, sizeof(*head)) ||
-		t->nr_slots > t->nr_max) {
+	*nr_slots = ddfs_le32(head->nr_slots);
+	if (*nr_slots > t->nr_max || !ddfs_csum_holds(fs->csum_seed, t->off, head, sizeof(*head)))
+		return -EUCLEAN;
+	return 0;
+}
+
+uint32_t ddfs_pin_records_load(struct ddfs_fs *fs)
+{
+	struct ddfs_pin_records *t = &fs->pins.records;
+
+	if (DDFS_GUARDED(fs, read_head(fs, &t->nr_slots))) {
 		ddfs_log(fs, LOG_WARNING,
 			"the head of the pin table is damaged: looking at all of its slots");
 		t->nr_slots = t->nr_max;
@@ -95,15 +104,31 @@ void ddfs_pin_records_close(struct ddfs_fs *fs)
 
 /* ---- records -------------------------------------------------------------------------------- */
 
-bool ddfs_pin_record_read(struct ddfs_fs *fs, uint32_t slot, struct ddfs_pin_record *out)
+static int read_record(struct ddfs_fs *fs, uint64_t off, struct ddfs_pin_record *out)
 {
-	uint64_t off = slot_off(&fs->pins.records, slot);
 	const struct ddfs_pin_record *r = (const void *)(fs->base + off);
 
 	if (!ddfs_le32(r->epoch) || !ddfs_csum_holds(fs->csum_seed, off, r, sizeof(*r)))
-		return false;
+		return 0;
 	*out = *r;
-	return true;
+	return 1;
+}
+
+int ddfs_pin_record_read(struct ddfs_fs *fs, uint32_t slot, struct ddfs_pin_record *out)
+{
+	return DDFS_GUARDED(fs, read_record(fs, slot_off(&fs->pins.records, slot), out));
+}
+
+void ddfs_pin_record_repair(struct ddfs_fs *fs, uint32_t slot)
+{
+	static const uint8_t zeroes[DDFS_BLOCK_BYTES];
+	struct ddfs_pin_records *t = &fs->pins.records;
+	uint64_t block = slot_off(t, slot) / DDFS_BLOCK_BYTES * DDFS_BLOCK_BYTES;
+
+	if (ddfs_fixed_repair(fs, block, zeroes) && !is_used(t, slot))
+		ddfs_pin_record_keep(fs, slot);
+	if (block == t->off)
+		write_head(fs, t->nr_slots);
 }
 
 void ddfs_pin_record_keep(struct ddfs_fs *fs, uint32_t slot)

@@ -38,8 +38,11 @@ void ddfs_pin_records_fini(struct ddfs_fs *fs);
 /* Slots that may hold a record from earlier mounts: those of the head or, if that is damaged,
  * all. */
 uint32_t ddfs_pin_records_load(struct ddfs_fs *fs);
-/* Whether the slot holds a valid one. */
-bool ddfs_pin_record_read(struct ddfs_fs *fs, uint32_t slot, struct ddfs_pin_record *out);
+/* Whether the slot holds a valid one: 1, 0, or -EIO: it can't be read. */
+int ddfs_pin_record_read(struct ddfs_fs *fs, uint32_t slot, struct ddfs_pin_record *out);
+/* Nobody needs what can't be read of the slot's block: it is made anew or, where that fails, not
+ * used. */
+void ddfs_pin_record_repair(struct ddfs_fs *fs, uint32_t slot);
 /* The record of an earlier mount stays, or goes. */
 void ddfs_pin_record_keep(struct ddfs_fs *fs, uint32_t slot);
 void ddfs_pin_record_drop(struct ddfs_fs *fs, uint32_t slot);

@@ -58,7 +58,7 @@ static struct ddfs_inode *find_inode(
 
 	if (ddfs_inode_get(fs, id, &ip))
 		return NULL;
-	if (ip->type == S_IFREG && map_agrees(ip, run))
+	if (ip->type == S_IFREG && DDFS_GUARDED(fs, map_agrees(ip, run)) == 1)
 		return ip;
 	ddfs_inode_put(ip);
 	return NULL;
@@ -164,13 +164,30 @@ static bool record_makes_sense(const struct ddfs_fs *fs, const struct ddfs_pin_r
 	       !(mode & ~(DDFS_PIN_MODE_READ | DDFS_PIN_MODE_WRITE));
 }
 
+/* Nobody knows whose pages it tells of. */
+static int slot_unreadable(struct ddfs_fs *fs, uint32_t slot)
+{
+	for (uint32_t epoch = 1; epoch < ddfs_le32(fs->super.nr_mounts); epoch++) {
+		if (!epoch_is_alive(fs, epoch))
+			continue;
+		ddfs_log(fs, LOG_ERR,
+			"pin record %u can't be read, and clients of an earlier mount still hold "
+			"pages of the device: end them first, or mount read-only",
+			slot);
+		return -EIO;
+	}
+	ddfs_pin_record_repair(fs, slot);
+	return 0;
+}
+
 static int recover_slot(struct asking *a, uint32_t slot)
 {
 	struct ddfs_fs *fs = a->fs;
 	struct ddfs_pin_record r;
+	int ret = ddfs_pin_record_read(fs, slot, &r);
 
-	if (!ddfs_pin_record_read(fs, slot, &r))
-		return 0;
+	if (ret <= 0)
+		return ret ? slot_unreadable(fs, slot) : 0;
 	if (!record_makes_sense(fs, &r))
 		ddfs_log(fs, LOG_ERR, "metadata error: pin record %u holds what cannot be", slot);
 	else if (is_alive(a, &r))

@@ -25,6 +25,12 @@ static bool type_is_dir(const struct ddfs_inode *ip)
 	return S_ISDIR(ip->type);
 }
 
+static DDFS_GUARD_STEP int parent_of(const struct ddfs_inode *dir, uint32_t *parent)
+{
+	*parent = ddfs_le32(ddfs_inode_view(dir, NULL)->parent);
+	return dir->dead ? -ENOENT : 0;
+}
+
 /* Whether dir is ip or lies below it. Called with rename_lock: no parent changes. */
 static int is_below(struct ddfs_inode *dir, const struct ddfs_inode *ip, bool *below)
 {
@@ -33,8 +39,9 @@ static int is_below(struct ddfs_inode *dir, const struct ddfs_inode *ip, bool *b
 	*below = dir == ip;
 	ddfs_inode_hold(at);
 	for (unsigned int depth = 0; !*below && at->ino != DDFS_INO_ROOT; depth++) {
-		uint32_t parent = ddfs_le32(ddfs_inode_view(at, NULL)->parent);
-		int err = at->dead ? -ENOENT : depth > DEPTH_MAX ? -ELOOP : 0;
+		uint32_t parent;
+		int err =
+			depth > DEPTH_MAX ? -ELOOP : DDFS_GUARDED(dir->fs, parent_of(at, &parent));
 
 		ddfs_inode_put(at);
 		if (!err)
@@ -49,11 +56,10 @@ static int is_below(struct ddfs_inode *dir, const struct ddfs_inode *ip, bool *b
 
 static int get_end(struct ddfs_op *op, struct end *e)
 {
-	int err = ddfs_child_get(e->dir, e->name, e->len, &e->ip);
+	int err = ddfs_child_get(op, e->dir, e->name, e->len, &e->ip);
 
 	if (err)
 		return err == -ENOENT && !e->dir->dead ? 0 : err;
-	ddfs_op_hold(op, e->ip);
 	e->is_dir = type_is_dir(e->ip);
 	return 0;
 }
@@ -200,12 +206,14 @@ static int move(
 		op, to->ip, ddfs_inode_edit(op->tx, to->ip), to->is_dir ? 2 : 1, fate);
 }
 
-static int rename_locked(struct ddfs_op *op, struct end *from, struct end *to, unsigned int flags,
-	struct ddfs_fate *fate)
+static DDFS_GUARD_STEP int rename_locked(struct ddfs_op *op, struct end *from, struct end *to,
+	unsigned int flags, struct ddfs_fate *fate)
 {
 	bool swap = flags & RENAME_EXCHANGE;
-	int err = get_end(op, from);
+	int err = lock_dirs(op, from->dir, to->dir);
 
+	if (!err)
+		err = get_end(op, from);
 	if (!err)
 		err = get_end(op, to);
 	if (!err)
@@ -235,11 +243,23 @@ static int rename_locked(struct ddfs_op *op, struct end *from, struct end *to, u
 	return err;
 }
 
+static int rename_once(
+	struct end from, struct end to, unsigned int flags, bool alone, struct ddfs_fate *fate)
+{
+	struct ddfs_op op;
+
+	ddfs_op_begin(&op, from.dir->fs);
+	if (alone)
+		ddfs_op_lock_rename(&op);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, rename_locked(&op, &from, &to, flags, fate)));
+}
+
 int ddfs_rename(struct ddfs_inode *odir, const char *oname, size_t olen, struct ddfs_inode *ndir,
 	const char *nname, size_t nlen, unsigned int flags)
 {
+	struct end from = { .dir = odir, .name = oname, .len = olen };
+	struct end to = { .dir = ndir, .name = nname, .len = nlen };
 	struct ddfs_fate fate = { 0 };
-	bool alone = odir != ndir;
 	int err = ddfs_name_check(oname, olen);
 
 	if (!err)
@@ -251,19 +271,9 @@ int ddfs_rename(struct ddfs_inode *odir, const char *oname, size_t olen, struct 
 		return err;
 	/* Directories that are not in each other are locked by number, which is no order beside
 	 * that of parent before child unless one thread at a time does it. */
-	do {
-		struct end from = { .dir = odir, .name = oname, .len = olen };
-		struct end to = { .dir = ndir, .name = nname, .len = nlen };
-		struct ddfs_op op;
-
-		ddfs_op_begin(&op, odir->fs);
-		if (alone)
-			ddfs_op_lock_rename(&op);
-		err = lock_dirs(&op, odir, ndir);
-		if (!err)
-			err = rename_locked(&op, &from, &to, flags, &fate);
-		ddfs_op_end(&op, err);
-	} while (err == -EAGAIN && !alone && (alone = true));
+	err = rename_once(from, to, flags, odir != ndir, &fate);
+	if (err == -EAGAIN)
+		err = rename_once(from, to, flags, true, &fate);
 	ddfs_link_reap(&fate);
 	return err;
 }

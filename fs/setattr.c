@@ -175,42 +175,55 @@ static int set(struct ddfs_op *op, struct ddfs_inode *ip, struct change *c, stru
 	return err ? err : ddfs_op_commit(op);
 }
 
+static int set_and_tell(struct ddfs_op *op, struct ddfs_inode *ip, struct change *c,
+	struct ddfs_attr *out, struct ddfs_wait *wait)
+{
+	int err = set(op, ip, c, wait);
+
+	if (!err && out)
+		ddfs_inode_attr(ip, out);
+	return err;
+}
+
 int ddfs_setattr(struct ddfs_inode *ip, const struct ddfs_attr *attr, unsigned int mask,
 	struct ddfs_attr *out, struct ddfs_wait *wait)
 {
 	struct change c = { attr, mask };
 	struct ddfs_op op;
-	int err;
 
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	err = set(&op, ip, &c, wait);
-	if (!err && out)
-		ddfs_inode_attr(ip, out);
-	return ddfs_op_end(&op, err);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, set_and_tell(&op, ip, &c, out, wait)));
+}
+
+static int set_flags(struct ddfs_op *op, struct ddfs_inode *ip, uint32_t flags)
+{
+	struct ddfs_inode_disk *di;
+	int err = ip->dead ? -ESTALE : ddfs_op_tx(op);
+	bool dax;
+
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	if (!S_ISREG(ddfs_le16(di->mode)) && !S_ISDIR(ddfs_le16(di->mode)))
+		return -EOPNOTSUPP;
+	di->flags = ddfs_to32((ddfs_le32(di->flags) & ~DDFS_FLAGS_SETTABLE) | flags);
+	ddfs_touch(di, false);
+	dax = ddfs_inode_wants_dax(ip->fs, di);
+	err = ddfs_op_commit(op);
+	/* While it is open or pinned it stays what it is: the end of that looks again. */
+	if (!err && !ddfs_inode_in_use(ip))
+		ip->dax = dax;
+	return err;
 }
 
 int ddfs_set_flags(struct ddfs_inode *ip, uint32_t flags)
 {
-	struct ddfs_inode_disk *di;
 	struct ddfs_op op;
-	int err;
 
 	if (flags & ~DDFS_FLAGS_SETTABLE)
 		return -EOPNOTSUPP;
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	err = ip->dead ? -ESTALE : ddfs_op_tx(&op);
-	if (err)
-		return ddfs_op_end(&op, err);
-	di = ddfs_inode_edit(op.tx, ip);
-	if (!S_ISREG(ddfs_le16(di->mode)) && !S_ISDIR(ddfs_le16(di->mode)))
-		return ddfs_op_end(&op, -EOPNOTSUPP);
-	di->flags = ddfs_to32((ddfs_le32(di->flags) & ~DDFS_FLAGS_SETTABLE) | flags);
-	ddfs_touch(di, false);
-	err = ddfs_op_commit(&op);
-	/* While it is open or pinned it stays what it is: the end of that looks again. */
-	if (!err && !ddfs_inode_in_use(ip))
-		ip->dax = ddfs_inode_wants_dax(ip->fs, ddfs_inode_view(ip, NULL));
-	return ddfs_op_end(&op, err);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, set_flags(&op, ip, flags)));
 }

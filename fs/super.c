@@ -7,17 +7,25 @@
 #include <unistd.h>
 
 #include "fs/core.h"
+#include "fs/fixed.h"
+#include "fs/health.h"
 #include "fs/mkfs.h"
-
-static const struct ddfs_super *copy_at(const struct ddfs_media *m, uint64_t off)
-{
-	return (const void *)(m->base + off);
-}
 
 static bool is_valid(const struct ddfs_super *s, uint64_t off)
 {
 	return ddfs_le64(s->magic) == DDFS_SUPER_MAGIC &&
 	       ddfs_csum_holds(DDFS_SUPER_SEED, off, s, sizeof(*s));
+}
+
+static void describe(const struct ddfs_super *s, struct ddfs_probe *out)
+{
+	memset(out, 0, sizeof(*out));
+	memcpy(out->uuid, s->uuid, sizeof(out->uuid));
+	memcpy(out->label, s->label, sizeof(s->label));
+	out->device_bytes = ddfs_le64(s->device_bytes);
+	out->mounted = ddfs_le32(s->state) == DDFS_STATE_MOUNTED;
+	out->owner_pid = ddfs_le32(s->owner_pid);
+	memcpy(out->boot_id, s->owner_boot_id, sizeof(out->boot_id));
 }
 
 bool ddfs_probe_super(const void *head, struct ddfs_probe *out)
@@ -26,21 +34,53 @@ bool ddfs_probe_super(const void *head, struct ddfs_probe *out)
 
 	if (!is_valid(s, DDFS_SUPER_OFF))
 		return false;
-	memset(out, 0, sizeof(*out));
-	memcpy(out->uuid, s->uuid, sizeof(out->uuid));
-	memcpy(out->label, s->label, sizeof(s->label));
-	out->device_bytes = ddfs_le64(s->device_bytes);
-	out->mounted = ddfs_le32(s->state) == DDFS_STATE_MOUNTED;
-	out->owner_pid = ddfs_le32(s->owner_pid);
-	memcpy(out->boot_id, s->owner_boot_id, sizeof(out->boot_id));
+	describe(s, out);
+	return true;
+}
+
+uint64_t ddfs_probe_backup_off(uint64_t size)
+{
+	return ddfs_super_backup_off(size & ~(uint64_t)(DDFS_CHUNK_BYTES - 1));
+}
+
+bool ddfs_probe_backup(const void *block, uint64_t size, struct ddfs_probe *out)
+{
+	uint64_t off = ddfs_probe_backup_off(size);
+	const struct ddfs_super *s = block;
+
+	if (!is_valid(s, off) || ddfs_super_backup_off(ddfs_le64(s->device_bytes)) != off)
+		return false;
+	describe(s, out);
 	return true;
 }
 
 /* ---- choosing a copy ------------------------------------------------------------------------ */
 
-/* What the first superblock says of itself without being valid, for the message. */
-static int say_why(struct ddfs_fs *fs, const struct ddfs_super *s)
+/* One copy of the superblock; zeroes if it can't be read. */
+struct copy {
+	struct ddfs_super s;
+	bool holds;
+	bool poisoned;
+};
+
+static void read_copy(struct ddfs_fs *fs, uint64_t off, struct copy *c)
 {
+	c->poisoned = fs->media->ops->copy_out(fs->media, &c->s, off, sizeof(c->s)) != 0;
+	if (c->poisoned) {
+		ddfs_log(fs, LOG_ERR, "the superblock at byte %llu can't be read",
+			(unsigned long long)off);
+		memset(&c->s, 0, sizeof(c->s));
+	}
+	c->holds = is_valid(&c->s, off);
+}
+
+/* What the first superblock says of itself without being valid, for the message. */
+static int say_why(struct ddfs_fs *fs, const struct ddfs_super *s, bool poisoned)
+{
+	if (poisoned) {
+		ddfs_log(fs, LOG_ERR, "a superblock can't be read, and the other is none");
+		return -EIO;
+	}
 	if (ddfs_le64(s->magic) != DDFS_SUPER_MAGIC) {
 		ddfs_log(fs, LOG_ERR,
 			"no devdaxfs here: neither superblock is one (mkfs.devdaxfs "
@@ -53,18 +93,20 @@ static int say_why(struct ddfs_fs *fs, const struct ddfs_super *s)
 
 static int choose(struct ddfs_fs *fs)
 {
-	const struct ddfs_super *a = copy_at(fs->media, DDFS_SUPER_OFF), *b = NULL;
-	bool a_holds = is_valid(a, DDFS_SUPER_OFF), b_holds;
 	uint64_t bytes = fs->media->size & ~(uint64_t)(DDFS_CHUNK_BYTES - 1);
-	uint64_t b_off;
+	struct copy a, b;
 
-	if (fs->media->size < DDFS_MIN_BYTES && !a_holds) {
+	if (fs->media->size >= sizeof(a.s))
+		read_copy(fs, DDFS_SUPER_OFF, &a);
+	else
+		a = (struct copy){ 0 };
+	if (fs->media->size < DDFS_MIN_BYTES && !a.holds) {
 		ddfs_log(fs, LOG_ERR, "%llu bytes are too few for a devdaxfs",
 			(unsigned long long)fs->media->size);
 		return -EUCLEAN;
 	}
-	if (a_holds)
-		bytes = ddfs_le64(a->device_bytes);
+	if (a.holds)
+		bytes = ddfs_le64(a.s.device_bytes);
 	if (bytes > fs->media->size) {
 		ddfs_log(fs, LOG_ERR,
 			"the filesystem is %llu bytes and the device only %llu: it was cut short",
@@ -72,22 +114,20 @@ static int choose(struct ddfs_fs *fs)
 		return -EFBIG;
 	}
 	if (bytes < DDFS_MIN_BYTES)
-		return say_why(fs, a);
-	b_off = ddfs_super_backup_off(bytes);
-	b = copy_at(fs->media, b_off);
-	b_holds = is_valid(b, b_off) && ddfs_le64(b->device_bytes) == bytes;
-	if (!a_holds && !b_holds)
-		return say_why(fs, a);
-	if (!a_holds) {
-		ddfs_log(fs, LOG_WARNING,
-			"the first superblock fails its checksum: using the second");
+		return say_why(fs, &a.s, a.poisoned);
+	read_copy(fs, ddfs_super_backup_off(bytes), &b);
+	b.holds = b.holds && ddfs_le64(b.s.device_bytes) == bytes;
+	if (!a.holds && !b.holds)
+		return say_why(fs, &a.s, a.poisoned || b.poisoned);
+	if (!a.holds) {
+		ddfs_log(fs, LOG_WARNING, "the first superblock %s: using the second",
+			a.poisoned ? "can't be read" : "fails its checksum");
 		fs->recovery.used_backup_super = true;
-	} else if (!b_holds) {
-		ddfs_log(fs, LOG_WARNING,
-			"the second superblock fails its checksum: it will be "
-			"written anew");
+	} else if (!b.holds) {
+		ddfs_log(fs, LOG_WARNING, "the second superblock %s: it will be written anew",
+			b.poisoned ? "can't be read" : "fails its checksum");
 	}
-	fs->super = !a_holds || (b_holds && ddfs_le64(b->seq) > ddfs_le64(a->seq)) ? *b : *a;
+	fs->super = !a.holds || (b.holds && ddfs_le64(b.s.seq) > ddfs_le64(a.s.seq)) ? b.s : a.s;
 	return 0;
 }
 
@@ -159,6 +199,16 @@ static bool pins_hold(const struct ddfs_super *s)
 	       len <= DDFS_PINS_BYTES_MAX && len <= ddfs_le64(s->data_off) - off;
 }
 
+/* Behind the pin table, before the data. */
+static bool bad_holds(const struct ddfs_super *s)
+{
+	uint64_t off = ddfs_le64(s->bad_off), len = ddfs_le64(s->bad_bytes);
+	uint64_t pins_end = ddfs_le64(s->pins_off) + ddfs_le64(s->pins_bytes);
+
+	return off >= pins_end && off <= ddfs_le64(s->data_off) && off % DDFS_BLOCK_BYTES == 0 &&
+	       len == DDFS_BAD_BYTES && len <= ddfs_le64(s->data_off) - off;
+}
+
 /* What a good checksum does not promise, all later code relies on. */
 static bool layout_holds(const struct ddfs_super *s)
 {
@@ -181,7 +231,8 @@ static bool layout_holds(const struct ddfs_super *s)
 	       lanes % DDFS_BLOCK_BYTES == 0 && lanes < bytes &&
 	       table >= lanes + (uint64_t)nr_lanes * DDFS_LANE_BYTES &&
 	       table % DDFS_BLOCK_BYTES == 0 && table < bytes && data >= chunk_table_end(s) &&
-	       data % DDFS_CHUNK_BYTES == 0 && data < bytes && pagemap_holds(s) && pins_hold(s);
+	       data % DDFS_CHUNK_BYTES == 0 && data < bytes && pagemap_holds(s) && pins_hold(s) &&
+	       bad_holds(s) && ddfs_le32(s->sole_root_block) <= 2;
 }
 
 int ddfs_super_read(struct ddfs_fs *fs)
@@ -201,11 +252,29 @@ int ddfs_super_read(struct ddfs_fs *fs)
 
 /* ---- writing it ----------------------------------------------------------------------------- */
 
+/* The other copy does while this one can't be. */
+static void repair_copy(struct ddfs_fs *fs, uint64_t off)
+{
+	if (ddfs_fixed_repair(fs, off, &fs->super))
+		ddfs_log(fs, LOG_ERR, "the superblock at byte %llu can't be repaired",
+			(unsigned long long)off);
+	else
+		ddfs_log(fs, LOG_NOTICE, "the superblock at byte %llu was repaired",
+			(unsigned long long)off);
+}
+
 static int write_copy(struct ddfs_fs *fs, uint64_t off)
 {
+	struct ddfs_media *m = fs->media;
+
 	ddfs_csum_seal(DDFS_SUPER_SEED, off, &fs->super, sizeof(fs->super));
-	fs->media->ops->copy(fs->media, off, &fs->super, sizeof(fs->super));
-	return fs->media->ops->drain(fs->media);
+	/* Before it is stored to: what can't be read may not take a store either. */
+	if (m->ops->probe(m, off, sizeof(fs->super))) {
+		repair_copy(fs, off);
+		return 0;
+	}
+	m->ops->copy(m, off, &fs->super, sizeof(fs->super));
+	return m->ops->drain(m);
 }
 
 int ddfs_super_write(struct ddfs_fs *fs)
@@ -248,6 +317,7 @@ int ddfs_super_mark_mounted(struct ddfs_fs *fs)
 	ddfs_boot_id(s->owner_boot_id);
 	s->mount_time = ddfs_to64((uint64_t)time(NULL));
 	s->nr_mounts = ddfs_to32(ddfs_le32(s->nr_mounts) + 1);
+	ddfs_health_record(fs, s);
 	err = ddfs_super_write(fs);
 	pthread_mutex_unlock(&fs->super_lock);
 	return err;
@@ -256,8 +326,13 @@ int ddfs_super_mark_mounted(struct ddfs_fs *fs)
 int ddfs_super_mark_clean(struct ddfs_fs *fs)
 {
 	struct ddfs_super *s = &fs->super;
-	int err = ddfs_alloc_save(fs);
+	int err = atomic_load(&fs->unsure) ? -EIO : ddfs_alloc_save(fs);
 
+	if (err == -EIO && !atomic_load(&fs->failed)) {
+		ddfs_log(fs, LOG_WARNING,
+			"some of what is counted can't be read: the next mount counts anew");
+		return 0;
+	}
 	if (err)
 		return err;
 	pthread_mutex_lock(&fs->super_lock);

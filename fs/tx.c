@@ -235,45 +235,61 @@ static void tx_settle(struct ddfs_tx *tx)
 	}
 }
 
-static int tx_write(struct ddfs_tx *tx)
+/* All of a commit that reads media: nothing is published yet. */
+static DDFS_GUARD_STEP int tx_prepare(struct ddfs_tx *tx, struct log *log)
+{
+	int err = ddfs_alloc_prepare(tx);
+
+	if (!err)
+		err = tx->error;
+	return err ? err : tx_build_log(tx, log);
+}
+
+static DDFS_GUARD_STEP int tx_write(struct ddfs_tx *tx, const struct log *log)
 {
 	struct ddfs_fs *fs = tx->fs;
-	struct log log;
-	int err = tx_build_log(tx, &log);
+	int err;
 
-	if (err)
-		return err;
-	if (!log.nr_records)
+	if (!log->nr_records)
 		return fs->media->ops->drain(fs->media);
 	err = ddfs_lane_publish(fs, tx->lane, tx->image,
-		(uint32_t)(log.p - tx->image - sizeof(struct ddfs_lane_header)), log.nr_records);
-	if (!err)
-		err = ddfs_lane_apply(fs, tx->lane, tx->image);
-	if (!err)
-		return 0;
-	/* The platform could not make it durable. What is on media is unknown, and only
-	 * recovery may touch it now. */
+		(uint32_t)(log->p - tx->image - sizeof(struct ddfs_lane_header)), log->nr_records);
+	return err ? err : ddfs_lane_apply(fs, tx->lane, tx->image);
+}
+
+/* The platform could not make it durable. What is on media is unknown, and only recovery may touch
+ * it now: the transaction may have happened, so its blocks are nobody else's. */
+static void device_failed(struct ddfs_tx *tx)
+{
+	struct ddfs_fs *fs = tx->fs;
+
+	tx->nr_allocs = 0;
 	atomic_store(&fs->failed, true);
 	atomic_store(&fs->readonly, true);
 	ddfs_log(fs, LOG_CRIT,
 		"the device failed while a transaction was written: read-only from "
 		"now on; unmount, and mount again to recover");
-	return err;
 }
 
 int ddfs_tx_commit(struct ddfs_tx *tx)
 {
 	int err = tx->error;
+	struct log log;
 
 	/* Who makes the filesystem read-only waits for the lanes that are taken by now. */
 	if (!err && !tx->closing)
 		err = ddfs_fs_writable(tx->fs);
 	if (!err)
-		err = ddfs_alloc_prepare(tx);
-	if (!err)
-		err = tx->error;
-	if (!err)
-		err = tx_write(tx);
+		err = DDFS_GUARDED_BOTH(tx->fs, tx_prepare(tx, &log));
+	/* Who failed meanwhile, with a lock that is ours now, may have left a lane to be replayed
+	 * over what this one would change. */
+	if (!err && atomic_load(&tx->fs->failed))
+		err = -EROFS;
+	if (!err) {
+		err = DDFS_GUARDED_STORE(tx->fs, tx_write(tx, &log));
+		if (err)
+			device_failed(tx);
+	}
 	if (err == -E2BIG)
 		ddfs_log(tx->fs, LOG_CRIT, "a transaction outgrew its lane and was not made");
 	if (err) {

@@ -13,15 +13,20 @@
 #include "fs/tx.h"
 #include "fs/xattr_priv.h"
 
+static int get(struct ddfs_inode *ip, const char *name, void *buf, size_t size)
+{
+	if (ip->dead)
+		return -ESTALE;
+	return (int)ddfs_xattr_read(ip->fs, NULL, ddfs_inode_view(ip, NULL), name, buf, size);
+}
+
 ssize_t ddfs_getxattr(struct ddfs_inode *ip, const char *name, void *buf, size_t size)
 {
-	ssize_t n;
+	struct ddfs_op op;
 
-	pthread_rwlock_rdlock(&ip->lock);
-	n = ip->dead ? -ESTALE
-		     : ddfs_xattr_read(ip->fs, NULL, ddfs_inode_view(ip, NULL), name, buf, size);
-	pthread_rwlock_unlock(&ip->lock);
-	return n;
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, false);
+	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, get(ip, name, buf, size)));
 }
 
 struct list {
@@ -54,11 +59,15 @@ static int list_record(void *arg, const struct ddfs_hrecord *r)
 	return list_add(arg, (uint8_t)r->name[0], r->name + 1, r->name_len - 1u);
 }
 
-static int list_all(struct ddfs_fs *fs, const struct ddfs_inode_disk *di, struct list *l)
+static int list_all(struct ddfs_inode *ip, struct list *l)
 {
+	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 	const struct ddfs_inline_xattr *x;
 	struct ddfs_htree t;
 	unsigned int pos = 0;
+
+	if (ip->dead)
+		return -ESTALE;
 
 	while ((x = ddfs_xattr_inline_next(di, &pos))) {
 		int err = list_add(l, x->prefix, (const char *)(x + 1), x->name_len);
@@ -67,17 +76,18 @@ static int list_all(struct ddfs_fs *fs, const struct ddfs_inode_disk *di, struct
 			return err;
 	}
 	ddfs_xattr_tree(di, &t);
-	return ddfs_htree_walk(fs, NULL, &t, 0, list_record, l);
+	return ddfs_htree_walk(ip->fs, NULL, &t, 0, list_record, l);
 }
 
 ssize_t ddfs_listxattr(struct ddfs_inode *ip, char *buf, size_t size)
 {
 	struct list l = { .buf = buf, .size = size };
+	struct ddfs_op op;
 	int err;
 
-	pthread_rwlock_rdlock(&ip->lock);
-	err = ip->dead ? -ESTALE : list_all(ip->fs, ddfs_inode_view(ip, NULL), &l);
-	pthread_rwlock_unlock(&ip->lock);
+	ddfs_op_begin(&op, ip->fs);
+	ddfs_op_lock(&op, ip, false);
+	err = ddfs_op_end(&op, DDFS_GUARDED(op.fs, list_all(ip, &l)));
 	return err ? err : (ssize_t)l.used;
 }
 
@@ -125,32 +135,38 @@ static int check_flags(struct ddfs_inode *ip, const char *name, int flags)
 	return 0;
 }
 
+static int change_locked(struct ddfs_op *op, struct ddfs_inode *ip, const char *name,
+	const void *value, size_t size, int flags, bool kill_sgid)
+{
+	struct ddfs_inode_disk *di;
+	int err;
+
+	if (ip->dead)
+		return -ESTALE;
+	if (ddfs_le32(ddfs_inode_view(ip, NULL)->flags) & (DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND))
+		return -EPERM;
+	err = check_flags(ip, name, flags);
+	if (!err)
+		err = ddfs_op_tx(op);
+	if (err)
+		return err;
+	di = ddfs_inode_edit(op->tx, ip);
+	err = acl_applies(di, name, &value, size, kill_sgid);
+	if (!err)
+		err = ddfs_xattr_write(op->tx, di, name, value, size);
+	ddfs_touch(di, false);
+	return err ? err : ddfs_op_commit(op);
+}
+
 static int change(struct ddfs_inode *ip, const char *name, const void *value, size_t size,
 	int flags, bool kill_sgid)
 {
-	struct ddfs_inode_disk *di;
 	struct ddfs_op op;
-	int err;
 
 	ddfs_op_begin(&op, ip->fs);
 	ddfs_op_lock(&op, ip, true);
-	if (ip->dead)
-		return ddfs_op_end(&op, -ESTALE);
-	if (ddfs_le32(ddfs_inode_view(ip, NULL)->flags) & (DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND))
-		return ddfs_op_end(&op, -EPERM);
-	err = check_flags(ip, name, flags);
-	if (!err)
-		err = ddfs_op_tx(&op);
-	if (err)
-		return ddfs_op_end(&op, err);
-	di = ddfs_inode_edit(op.tx, ip);
-	err = acl_applies(di, name, &value, size, kill_sgid);
-	if (!err)
-		err = ddfs_xattr_write(op.tx, di, name, value, size);
-	ddfs_touch(di, false);
-	if (!err)
-		err = ddfs_op_commit(&op);
-	return ddfs_op_end(&op, err);
+	return ddfs_op_end(&op,
+		DDFS_GUARDED(op.fs, change_locked(&op, ip, name, value, size, flags, kill_sgid)));
 }
 
 int ddfs_setxattr(struct ddfs_inode *ip, const char *name, const void *value, size_t size,

@@ -47,14 +47,25 @@ struct ddfs_ioc_remount {
 
 /* Sums since the mount. On the root directory. */
 struct ddfs_ioc_stats {
-	__u64 bytes_stored;  /* to media */
-	__u64 lines_flushed; /* of 64 bytes */
-	__u64 lines_elided;  /* that needed no flush on this platform */
+	__u64 bytes_stored;  /* to media, by the daemon */
+	__u64 lines_flushed; /* of 64 bytes: given a flush instruction, or streamed */
+	__u64 lines_elided;  /* stored to, and in need of no flush on this platform */
 	__u64 fences;
-	__u64 deep_flushes;
+	__u64 deep_flushes; /* made */
+	__u64 most_shared;  /* of the syncs below, that one deep flush served at once */
+	__u64 syncs[8];	    /* deep flushes asked for, by DDFS_IOC_SYNCS_*; each served by one */
+	__u64 lines_lost;   /* reads that met poisoned memory */
 	__u64 nr_threads;
-	__u64 requests[64]; /* by opcode of <linux/fuse.h> */
+	__u64 requests[64];   /* by opcode of <linux/fuse.h> */
+	char persistence[64]; /* as mount says it: "memory_controller, flush: clwb" */
 };
+#define DDFS_IOC_SYNCS_FILE  0u /* fsync(2), fdatasync(2) */
+#define DDFS_IOC_SYNCS_FS    1u /* syncfs(2), where the kernel passes it on */
+#define DDFS_IOC_SYNCS_WRITE 2u /* writes with O_SYNC or O_DSYNC, or on a mount with -o sync */
+#define DDFS_IOC_SYNCS_RANGE 3u /* DDFS_IOC_SYNC */
+#define DDFS_IOC_SYNCS_MOUNT 4u /* remount */
+#define DDFS_IOC_SYNCS_NR    5u
+
 #define DDFS_IOC_STATS _IOR(DDFS_IOC_MAGIC, 3, struct ddfs_ioc_stats)
 
 /* ---- pins ----------------------------------------------------------------------------------- */
@@ -81,6 +92,8 @@ struct ddfs_ioc_extent {
 #define DDFS_IOC_EXTENT_HOLE 1u /* no pages: reads as zeroes */
 #define DDFS_IOC_EXTENT_UNWRITTEN                                                                  \
 	2u /* pages that read as zeroes whatever they hold; never pinned */
+
+#define DDFS_IOC_EXTENT_BAD 4u /* pages that can't be read: poisoned; never pinned */
 
 /*
  * What a client needs to open the device by itself, and to be sure that it is the right one. On any
@@ -132,9 +145,9 @@ struct ddfs_ioc_info {
  * starts at or behind the end of the file. EINVAL: a field that is not defined. EAGAIN:
  * DDFS_IOC_PIN_NOWAIT and a change waits for the range. EDEADLK: a change waits for the range, and
  * for a pin of the calling process too: let go of that first. EINTR: a signal came while waiting.
- * ENOLCK: the table of pins on media is full. EUSERS: too many hold a page. ESTALE: epoch is
- * another mount's. ENODEV: being unmounted. ESRCH: the caller is in a PID namespace that the
- * daemon does not see. ENOSPC, EFBIG.
+ * EIO: some of its pages can't be read. ENOLCK: the table of pins on media is full. EUSERS: too
+ * many hold a page. ESTALE: epoch is another mount's. ENODEV: being unmounted. ESRCH: the caller is
+ * in a PID namespace that the daemon does not see. ENOSPC, EFBIG.
  */
 struct ddfs_ioc_pin {
 	__u64 off;	  /* in: bytes. out: of the first page pinned or, with WHOLE_UNITS, unit */
@@ -160,6 +173,9 @@ struct ddfs_ioc_pin {
 #define DDFS_IOC_PIN_WHOLE_UNITS 4u
 /* Do not wait behind a change that waits. */
 #define DDFS_IOC_PIN_NOWAIT 8u
+/* Where pages can't be read, pin the others, instead of failing with EIO. Such parts are reported
+ * as extents with their flag, and hold no pages: a load from there kills with SIGBUS. */
+#define DDFS_IOC_PIN_BAD_HOLES 16u
 
 /* End a pin. ENOENT: not one of this open file. */
 #define DDFS_IOC_UNPIN _IOW(DDFS_IOC_MAGIC, 6, __u64)
@@ -238,5 +254,61 @@ struct ddfs_ioc_pins {
 	struct ddfs_ioc_pin_info pins[DDFS_IOC_PINS_MAX];
 };
 #define DDFS_IOC_PINS _IOWR(DDFS_IOC_MAGIC, 11, struct ddfs_ioc_pins)
+
+/* ---- bad blocks ----------------------------------------------------------------------------- */
+
+/* Memory of the device that can't be read, and what it is. */
+struct ddfs_ioc_bad_range {
+	__u64 device_off; /* bytes, as len: whole blocks of 4 KiB */
+	__u64 len;
+	__u64 node;	 /* generation << 32 | inode number; 0: no inode's, or not known */
+	__u64 off;	 /* DATA: where in the file, bytes */
+	__s64 since_sec; /* when it was noticed, CLOCK_REALTIME */
+	__u32 kind;	 /* DDFS_IOC_BAD_* */
+	__u32 pad;
+};
+#define DDFS_IOC_BAD_FREE    0u /* nothing: kept from use */
+#define DDFS_IOC_BAD_FIXED   1u /* superblock, log or a table of the filesystem's own */
+#define DDFS_IOC_BAD_DATA    2u /* a file's; an overwrite of the whole block heals it */
+#define DDFS_IOC_BAD_META    3u /* a directory, extended attributes or block map of the inode */
+#define DDFS_IOC_BAD_INODES  4u /* inodes: up to 16 of them */
+#define DDFS_IOC_BAD_UNKNOWN 5u /* in use, but nothing that can be read leads there */
+
+#define DDFS_IOC_BAD_MAX 64
+
+/*
+ * What is known to be bad, by ascending place. On the root directory; for root and the device's
+ * owner, EPERM for others. Looks at every inode, so it takes time. For the next part set `after` to
+ * the end (device_off + len) of the last range.
+ */
+struct ddfs_ioc_bad {
+	__u64 after;	 /* byte of the device from which on to tell */
+	__u64 nr_blocks; /* out: bad ones in all, of 4 KiB */
+	__u32 nr;	 /* out: filled in; 0: there are no more */
+	__u32 pad;
+	struct ddfs_ioc_bad_range ranges[DDFS_IOC_BAD_MAX];
+};
+#define DDFS_IOC_BAD _IOWR(DDFS_IOC_MAGIC, 12, struct ddfs_ioc_bad)
+
+/* ---- settings ------------------------------------------------------------------------------- */
+
+/*
+ * Change what a persist is, as the mount option persistence= says it; what was stored before is
+ * durable by the new one when it returns. On the root directory, by root. Clients go on with what
+ * DDFS_IOC_INFO said when they made a mapping; DDFS_IOC_SYNC follows the change at once.
+ *
+ * EOPNOTSUPP: an image on a disk, of which only "auto" and "none" can be set; EROFS: the device
+ * can only be read; EINVAL: no such word.
+ */
+struct ddfs_ioc_persistence {
+	__u32 wanted; /* DDFS_IOC_PERSISTENCE_* */
+	__u32 pad;    /* 0 */
+};
+#define DDFS_IOC_SET_PERSISTENCE _IOW(DDFS_IOC_MAGIC, 13, struct ddfs_ioc_persistence)
+
+#define DDFS_IOC_PERSISTENCE_AUTO	       0u
+#define DDFS_IOC_PERSISTENCE_CPU_CACHE	       1u
+#define DDFS_IOC_PERSISTENCE_MEMORY_CONTROLLER 2u
+#define DDFS_IOC_PERSISTENCE_NONE	       3u
 
 #endif

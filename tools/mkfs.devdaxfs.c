@@ -47,6 +47,14 @@ static int check_contents(const struct mkfs_options *o, struct ddfs_device *dev)
 			strerror(-ret));
 		return ret;
 	}
+	if (!sig.text[0] && sig.unreadable) {
+		fprintf(stderr,
+			"mkfs.devdaxfs: what %s holds can't be read: the memory is poisoned; use "
+			"-f to "
+			"overwrite it\n",
+			o->source);
+		return -EIO;
+	}
 	if (!sig.text[0])
 		return 0;
 	fprintf(stderr, "mkfs.devdaxfs: %s holds %s; use -f to overwrite it\n", o->source,
@@ -100,10 +108,21 @@ static void print_geometry(
 static int make(
 	const struct mkfs_options *o, struct ddfs_device *dev, const struct ddfs_geometry *geo)
 {
-	int ret = mkfs_signature_wipe(dev);
+	struct ddfs_media *m = ddfs_device_media(dev);
+	int ret;
 
+	if (ddfs_mkfs_clear(m, geo))
+		fprintf(stderr,
+			"mkfs.devdaxfs: %s has bad blocks under the filesystem's own structures "
+			"and "
+			"can't clear them all: a mount may fail, now or later (see ndctl "
+			"clear-errors)\n",
+			o->source);
+	ret = mkfs_signature_wipe(dev);
 	if (!ret)
-		ret = ddfs_mkfs(ddfs_device_media(dev), &o->fs, geo);
+		ret = ddfs_mkfs(m, &o->fs, geo);
+	if (!ret)
+		ret = ddfs_mkfs_check(m, geo);
 	if (ret)
 		fprintf(stderr, "mkfs.devdaxfs: writing to %s failed: %s\n", o->source,
 			strerror(-ret));

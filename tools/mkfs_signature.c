@@ -43,9 +43,25 @@ static int write_all(int fd, const uint8_t *from, uint64_t len, uint64_t off)
 	return 0;
 }
 
+/* What can't be read stays zero. */
+static int copy_part(int fd, struct ddfs_media *m, uint64_t off, uint64_t len, bool *unreadable)
+{
+	uint8_t block[4096];
+	uint64_t end = off + len;
+	int ret = 0;
+
+	for (; off < end && !ret; off += sizeof(block)) {
+		if (m->ops->copy_out(m, block, off, sizeof(block)))
+			*unreadable = true;
+		else
+			ret = write_all(fd, block, sizeof(block), off);
+	}
+	return ret;
+}
+
 /* read(2) does not work on device-dax, and libblkid knows nothing else: it gets a file of the same
  * size with a copy of both ends. */
-static int open_copy(const struct ddfs_media *m)
+static int open_copy(struct ddfs_media *m, bool *unreadable)
 {
 	int fd = memfd_create("mkfs.devdaxfs", MFD_CLOEXEC), ret;
 
@@ -53,23 +69,22 @@ static int open_copy(const struct ddfs_media *m)
 		return -errno;
 	ret = ftruncate(fd, (off_t)m->size) ? -errno : 0;
 	if (!ret)
-		ret = write_all(fd, m->base, HEAD_BYTES, 0);
+		ret = copy_part(fd, m, 0, HEAD_BYTES, unreadable);
 	if (!ret)
-		ret = write_all(
-			fd, m->base + m->size - TAIL_BYTES, TAIL_BYTES, m->size - TAIL_BYTES);
+		ret = copy_part(fd, m, m->size - TAIL_BYTES, TAIL_BYTES, unreadable);
 	if (!ret)
 		return fd;
 	close(fd);
 	return ret;
 }
 
-static int open_readable(struct ddfs_device *dev)
+static int open_readable(struct ddfs_device *dev, bool *unreadable)
 {
 	const struct ddfs_source *src = ddfs_device_source(dev);
 	int fd;
 
 	if (src->kind == DDFS_SOURCE_DEVDAX)
-		return open_copy(ddfs_device_media(dev));
+		return open_copy(ddfs_device_media(dev), unreadable);
 	fd = open(src->path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
@@ -118,7 +133,7 @@ static void locate(blkid_probe pr, struct mkfs_signature *out)
 static int probe_fd(int fd, struct mkfs_signature *out)
 {
 	blkid_probe pr = blkid_new_probe();
-	int ret;
+	int ret, found;
 
 	if (!pr)
 		return -ENOMEM;
@@ -129,7 +144,10 @@ static int probe_fd(int fd, struct mkfs_signature *out)
 	blkid_probe_enable_partitions(pr, 1);
 	blkid_probe_set_partitions_flags(pr, BLKID_PARTS_FORCE_GPT | BLKID_PARTS_MAGIC);
 	ret = blkid_probe_set_device(pr, fd, 0, 0) ? -EIO : 0;
-	if (!ret && blkid_do_probe(pr) == 0) {
+	found = ret ? 1 : blkid_do_probe(pr);
+	if (found < 0)
+		out->unreadable = true;
+	if (found == 0) {
 		describe_other(pr, out->text, sizeof(out->text));
 		locate(pr, out);
 	}
@@ -139,14 +157,17 @@ static int probe_fd(int fd, struct mkfs_signature *out)
 
 int mkfs_signature_find(struct ddfs_device *dev, struct mkfs_signature *out)
 {
+	struct ddfs_media *m = ddfs_device_media(dev);
 	struct mkfs_signature sig = { .len = 0 };
 	struct ddfs_probe probe;
+	uint8_t head[4096];
 	int fd, ret = 0;
 
-	if (ddfs_probe_super(ddfs_device_media(dev)->base, &probe)) {
+	sig.unreadable = m->ops->copy_out(m, head, 0, sizeof(head)) != 0;
+	if (!sig.unreadable && ddfs_probe_super(head, &probe)) {
 		describe_devdaxfs(&probe, sig.text, sizeof(sig.text));
 	} else {
-		fd = open_readable(dev);
+		fd = open_readable(dev, &sig.unreadable);
 		if (fd < 0)
 			return fd;
 		ret = probe_fd(fd, &sig);

@@ -10,6 +10,7 @@ struct ddfs_device;
 
 struct mkfs_signature {
 	char text[256];	   /* "an ext4 filesystem (label "x")"; "" if there is nothing known */
+	bool unreadable;   /* some of where it could be is poisoned */
 	uint64_t off, len; /* of the magic bytes; len 0 if they are not known */
 };
 

@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "fs/media.h"
+#include "fs/used.h"
+#include "src/daemon/bad.h"
 #include "src/daemon/job.h"
 #include "src/daemon/loop.h"
 #include "src/daemon/ops.h"
@@ -48,8 +50,14 @@ static int daemon_open_device(struct ddfs_daemon *d)
 
 	if (ret)
 		return ret;
-	ddfs_log_printf(&d->log, LOG_INFO, "%s: device opened in %.1f ms, %s", d->source,
-		now_msec() - start, ddfs_device_persistence(d->device));
+	if (ddfs_bad_listen())
+		ddfs_log_printf(&d->log, LOG_INFO,
+			"%s: the kernel does not tell of memory errors before they are read",
+			d->source);
+	ddfs_log_printf(
+		&d->log, LOG_INFO, "%s: device opened in %.1f ms", d->source, now_msec() - start);
+	ddfs_log_printf(&d->log, LOG_INFO, "%s: persistence: %s", d->source,
+		ddfs_device_persistence(d->device));
 	if (ddfs_device_media(d->device)->readonly) {
 		d->options.fs.readonly = true;
 		d->options.mount_flags |= MS_RDONLY;
@@ -67,11 +75,6 @@ static void daemon_log_recovery(struct ddfs_daemon *d, double msec)
 		"orphans %.1f)",
 		d->source, msec, (double)r.usec_super / 1e3, (double)r.usec_lanes / 1e3,
 		(double)r.usec_count / 1e3, (double)r.usec_orphans / 1e3);
-	if (!r.was_clean)
-		ddfs_log_printf(&d->log, LOG_NOTICE,
-			"%s: was not unmounted; recovered: %u transactions finished, %llu unlinked "
-			"files freed",
-			d->source, r.nr_lanes_replayed, (unsigned long long)r.nr_orphans_freed);
 }
 
 static bool daemon_clients_alive(void *arg, uint32_t epoch)
@@ -79,6 +82,23 @@ static bool daemon_clients_alive(void *arg, uint32_t epoch)
 	const struct ddfs_daemon *d = arg;
 
 	return ddfs_device_clients_alive(d->device, epoch);
+}
+
+static void daemon_used(void *arg, void (*found)(void *to, uint64_t off, uint64_t len), void *to)
+{
+	const struct ddfs_daemon *d = arg;
+
+	ddfs_fs_used(d->fs, found, to);
+}
+
+static void daemon_health(const struct ddfs_daemon *d, struct ddfs_health *out)
+{
+	struct ddfs_device_health health;
+
+	if (ddfs_device_health(d->device, &health))
+		return;
+	memcpy(out->id, health.id, strnlen(health.id, sizeof(out->id) - 1));
+	out->unsafe_shutdowns = health.unsafe_shutdowns;
 }
 
 static int daemon_open_fs(struct ddfs_daemon *d)
@@ -94,10 +114,13 @@ static int daemon_open_fs(struct ddfs_daemon *d)
 									       : DDFS_MEMORY_HOST;
 	opt.clients_alive = daemon_clients_alive;
 	opt.clients_arg = d;
+	daemon_health(d, &opt.health);
 	ret = ddfs_fs_open(ddfs_device_media(d->device), &opt, &d->fs);
-	if (!ret)
-		daemon_log_recovery(d, now_msec() - start);
-	return ret;
+	if (ret)
+		return ret;
+	ddfs_device_set_used(d->device, daemon_used, d);
+	daemon_log_recovery(d, now_msec() - start);
+	return 0;
 }
 
 /* ---- session -------------------------------------------------------------------------------- */
@@ -190,8 +213,10 @@ static int daemon_stop(struct ddfs_daemon *d)
 	ddfs_jobs_delete(d->jobs);
 	if (d->session)
 		ddfs_session_delete(d->session);
-	if (d->fs)
+	if (d->fs) {
+		ddfs_device_set_used(d->device, NULL, NULL);
 		ret = ddfs_fs_close(d->fs);
+	}
 	ddfs_handles_fini(&d->handles);
 	if (d->device)
 		ddfs_device_close(d->device);
@@ -272,6 +297,24 @@ int ddfs_daemon_remount(struct ddfs_daemon *d, const char *options)
 
 	pthread_mutex_lock(&d->remount_lock);
 	ret = daemon_remount_locked(d, options);
+	pthread_mutex_unlock(&d->remount_lock);
+	return ret;
+}
+
+/* ---- settings ------------------------------------------------------------------------------- */
+
+int ddfs_daemon_set_persistence(struct ddfs_daemon *d, enum ddfs_persistence wanted)
+{
+	double start = now_msec();
+	int ret;
+
+	pthread_mutex_lock(&d->remount_lock);
+	ret = ddfs_device_set_persistence(d->device, wanted, ddfs_log_line, &d->log);
+	if (!ret) {
+		d->options.persistence = wanted;
+		ddfs_log_printf(&d->log, LOG_NOTICE, "%s: persistence: %s (changed in %.1f ms)",
+			d->source, ddfs_device_persistence(d->device), now_msec() - start);
+	}
 	pthread_mutex_unlock(&d->remount_lock);
 	return ret;
 }

@@ -27,12 +27,15 @@ struct ddfs_daemon {
 	int ready_fd; /* eventfd: the kernel has the answer to INIT */
 
 	pthread_mutex_t remount_lock;
-	struct ddfs_options options; /* fs and mount_flags protected by remount_lock */
+	struct ddfs_options options; /* fs, mount_flags and persistence protected by remount_lock */
 };
 
 /* Mounts and serves until a signal or umount(8) ends it. ready, unless NULL, is called once when
  * the mount is usable. 0 after a clean end, else -errno with the reason logged. */
 int ddfs_daemon_run(struct ddfs_daemon *d, void (*ready)(void *arg), void *ready_arg);
+
+/* Changes what a persist is; -errno as ddfs_device_set_persistence, logged. */
+int ddfs_daemon_set_persistence(struct ddfs_daemon *d, enum ddfs_persistence wanted);
 
 /* The daemon's half of a remount. */
 int ddfs_daemon_remount(struct ddfs_daemon *d, const char *options);

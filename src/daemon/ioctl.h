@@ -34,6 +34,13 @@ void ddfs_ioctl_pin_extents(const struct ddfs_ioctl *op);
 /* Whether the caller may pin the file that it has open: 0 or -EACCES. */
 int ddfs_ioctl_may_pin(const struct ddfs_ioctl *op);
 
+/* ---- op_persist.c ---- */
+void ddfs_ioctl_stats(const struct ddfs_ioctl *op);
+void ddfs_ioctl_set_persistence(const struct ddfs_ioctl *op);
+
+/* ---- op_bad.c ---- */
+void ddfs_ioctl_bad(const struct ddfs_ioctl *op);
+
 /* ---- op_layout.c ---- */
 void ddfs_ioctl_info(const struct ddfs_ioctl *op);
 void ddfs_ioctl_layout(const struct ddfs_ioctl *op);

@@ -17,8 +17,7 @@ static bool op_has_setid(struct ddfs_inode *ip)
 {
 	struct ddfs_attr attr;
 
-	ddfs_getattr(ip, &attr);
-	return attr.mode & (S_ISUID | S_ISGID);
+	return !ddfs_getattr(ip, &attr) && attr.mode & (S_ISUID | S_ISGID);
 }
 
 /*
@@ -185,8 +184,12 @@ static ssize_t op_read_reply(void *arg, const struct iovec *iov, int count, size
 void ddfs_op_read(
 	fuse_req_t req, fuse_ino_t node, size_t size, off_t off, struct fuse_file_info *fi)
 {
+	/* What is read into the page cache has no owner, and a short answer means the end of file
+	 * there. */
+	unsigned int flags = fi->lock_owner ? 0 : DDFS_READ_WHOLE;
 	struct op_read r = { .req = req };
-	ssize_t ret = ddfs_read(ddfs_op_handle(fi)->ip, (uint64_t)off, size, op_read_reply, &r);
+	ssize_t ret =
+		ddfs_read(ddfs_op_handle(fi)->ip, (uint64_t)off, size, flags, op_read_reply, &r);
 
 	(void)node;
 	if (r.answered)
@@ -203,7 +206,7 @@ static int op_write_sync(struct ddfs_inode *ip, int flags)
 {
 	if (!(flags & (O_SYNC | O_DSYNC)) || !ddfs_inode_is_dax(ip))
 		return 0;
-	return ddfs_fsync(ip, (flags & O_SYNC) != O_SYNC);
+	return ddfs_write_sync(ip, (flags & O_SYNC) != O_SYNC);
 }
 
 /*
@@ -231,8 +234,14 @@ void ddfs_op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size
 
 void ddfs_op_fsync(fuse_req_t req, fuse_ino_t node, int datasync, struct fuse_file_info *fi)
 {
+	const struct ddfs_handle *h = ddfs_op_handle(fi);
+	/* Behind each write of such a file the kernel sends one by itself, and nothing tells it
+	 * from an fsync(2), which hardly anybody makes there. */
+	bool is_write = h->flags & (O_SYNC | O_DSYNC);
+
 	(void)node;
-	ddfs_op_reply(req, ddfs_fsync(ddfs_op_handle(fi)->ip, datasync));
+	ddfs_op_reply(
+		req, is_write ? ddfs_write_sync(h->ip, datasync) : ddfs_fsync(h->ip, datasync));
 }
 
 void ddfs_op_lseek(

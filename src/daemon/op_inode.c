@@ -34,13 +34,17 @@ void ddfs_op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ddfs_inode *ip = ddfs_op_inode(req, node);
 	struct ddfs_attr attr;
+	int ret;
 
 	(void)fi;
 	if (!ip)
 		return;
-	ddfs_getattr(ip, &attr);
+	ret = ddfs_getattr(ip, &attr);
 	ddfs_inode_put(ip);
-	op_reply_attr(req, &attr);
+	if (ret)
+		ddfs_op_reply(req, ret);
+	else
+		op_reply_attr(req, &attr);
 }
 
 static unsigned int op_setattr_mask(int valid)

@@ -13,10 +13,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "fs/media.h"
 #include "src/daemon/kcache.h"
-#include "src/daemon/loop.h"
-#include "src/device/device.h"
 
 /* ---- inode flags ---------------------------------------------------------------------------- */
 
@@ -63,10 +60,11 @@ static int op_get_flags(const struct ddfs_ioctl *op, uint32_t *out)
 
 	if (ret)
 		return ret;
-	ddfs_getattr(ip, &attr);
+	ret = ddfs_getattr(ip, &attr);
 	ddfs_inode_put(ip);
-	*out = attr.flags & DDFS_FLAGS_SETTABLE;
-	return 0;
+	if (!ret)
+		*out = attr.flags & DDFS_FLAGS_SETTABLE;
+	return ret;
 }
 
 static void op_set_flags(const struct ddfs_ioctl *op, uint32_t flags)
@@ -155,30 +153,6 @@ static void ioctl_remount(const struct ddfs_ioctl *op)
 	ddfs_ioctl_reply(op, ret, NULL, 0);
 }
 
-static void ioctl_stats(const struct ddfs_ioctl *op)
-{
-	struct ddfs_daemon *d = ddfs_op_daemon(op->req);
-	struct ddfs_media_stats *m = &ddfs_device_media(d->device)->stats;
-	struct ddfs_ioc_stats out = {
-		.bytes_stored = atomic_load(&m->bytes_stored),
-		.lines_flushed = atomic_load(&m->lines_flushed),
-		.lines_elided = atomic_load(&m->lines_elided),
-		.fences = atomic_load(&m->fences),
-		.deep_flushes = atomic_load(&m->deep_flushes),
-	};
-	uint64_t requests[DDFS_LOOP_OPCODES] = { 0 };
-
-	if (op->node != FUSE_ROOT_ID) {
-		ddfs_op_reply(op->req, -ENOTTY);
-		return;
-	}
-	ddfs_loop_requests(d->loop, requests);
-	out.nr_threads = ddfs_loop_threads(d->loop);
-	for (unsigned int i = 0; i < DDFS_LOOP_OPCODES; i++)
-		out.requests[i] = requests[i];
-	fuse_reply_ioctl(op->req, 0, &out, sizeof(out));
-}
-
 void ddfs_ioctl_reply(const struct ddfs_ioctl *op, int ret, const void *out, size_t size)
 {
 	if (ret)
@@ -201,7 +175,8 @@ void ddfs_ioctl_fill_extents(
 			.len = from[i].len,
 			.device_off = from[i].device_off,
 			.flags = (from[i].hole ? DDFS_IOC_EXTENT_HOLE : 0) |
-				 (from[i].unwritten ? DDFS_IOC_EXTENT_UNWRITTEN : 0),
+				 (from[i].unwritten ? DDFS_IOC_EXTENT_UNWRITTEN : 0) |
+				 (from[i].bad ? DDFS_IOC_EXTENT_BAD : 0),
 		};
 }
 
@@ -219,9 +194,11 @@ static const struct {
 	{ DDFS_IOC_INFO, ddfs_ioctl_info },
 	{ DDFS_IOC_PIN_STATS, ddfs_ioctl_pin_stats },
 	{ DDFS_IOC_PINS, ddfs_ioctl_pins },
+	{ DDFS_IOC_BAD, ddfs_ioctl_bad },
 	{ DDFS_IOC_FALLOCATE, ddfs_ioctl_fallocate },
 	{ DDFS_IOC_REMOUNT, ioctl_remount },
-	{ DDFS_IOC_STATS, ioctl_stats },
+	{ DDFS_IOC_STATS, ddfs_ioctl_stats },
+	{ DDFS_IOC_SET_PERSISTENCE, ddfs_ioctl_set_persistence },
 	{ FS_IOC_GETFLAGS, ioctl_getflags },
 	{ FS_IOC32_GETFLAGS, ioctl_getflags },
 	{ FS_IOC_SETFLAGS, ioctl_setflags },

@@ -133,8 +133,10 @@ static int pins_check(const struct ddfs_ioctl *op)
 	ret = ddfs_inode_get(ddfs_op_fs(op->req), op->node, &ip);
 	if (ret)
 		return ret;
-	ddfs_getattr(ip, &attr);
+	ret = ddfs_getattr(ip, &attr);
 	ddfs_inode_put(ip);
+	if (ret)
+		return ret;
 	return attr.uid == uid ? 0 : -EPERM;
 }
 

@@ -30,10 +30,8 @@ static int op_lookup_any(struct ddfs_inode *dir, const char *name, struct ddfs_e
 {
 	if (!strcmp(name, ".."))
 		return ddfs_lookup_parent(dir, out);
-	if (!strcmp(name, ".")) {
-		ddfs_getattr(dir, &out->attr);
-		return 0;
-	}
+	if (!strcmp(name, "."))
+		return ddfs_getattr(dir, &out->attr);
 	return ddfs_lookup(dir, name, strlen(name), out);
 }
 

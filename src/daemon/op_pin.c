@@ -13,7 +13,8 @@
 
 #define PIN_MODES (DDFS_IOC_PIN_READ | DDFS_IOC_PIN_WRITE)
 #define PIN_FLAGS                                                                                  \
-	(DDFS_IOC_PIN_FAULT | DDFS_IOC_PIN_GROW | DDFS_IOC_PIN_WHOLE_UNITS | DDFS_IOC_PIN_NOWAIT)
+	(DDFS_IOC_PIN_FAULT | DDFS_IOC_PIN_GROW | DDFS_IOC_PIN_WHOLE_UNITS | DDFS_IOC_PIN_NOWAIT | \
+		DDFS_IOC_PIN_BAD_HOLES)
 #define PIN_EXTENTS (sizeof(((struct ddfs_ioc_pin *)0)->extents) / sizeof(struct ddfs_ioc_extent))
 
 struct op_pin {
@@ -46,7 +47,8 @@ static unsigned int pin_flags(uint32_t flags)
 {
 	return (flags & DDFS_IOC_PIN_FAULT ? DDFS_PIN_FAULT : 0) |
 	       (flags & DDFS_IOC_PIN_GROW ? DDFS_PIN_GROW : 0) |
-	       (flags & DDFS_IOC_PIN_WHOLE_UNITS ? DDFS_PIN_WHOLE_UNITS : 0);
+	       (flags & DDFS_IOC_PIN_WHOLE_UNITS ? DDFS_PIN_WHOLE_UNITS : 0) |
+	       (flags & DDFS_IOC_PIN_BAD_HOLES ? DDFS_PIN_BAD_HOLES : 0);
 }
 
 /* What the kernel has to be told of if blocks were allocated, or the file grew, behind its back. */
@@ -56,7 +58,8 @@ static void pin_tell_kernel(const struct op_pin *p, const struct ddfs_attr *befo
 	ddfs_id id = ddfs_inode_id(p->ip);
 	struct ddfs_attr now;
 
-	ddfs_getattr(p->ip, &now);
+	if (ddfs_getattr(p->ip, &now))
+		return;
 	/* It grew, as by ftruncate(2). */
 	if (now.size != before->size)
 		ddfs_op_drop_setid(p->job.req, p->ip);
@@ -75,8 +78,9 @@ static int pin_run(struct ddfs_job *job)
 	struct ddfs_pinned out;
 	int ret;
 
-	if (p->args.flags & DDFS_PIN_FAULT)
-		ddfs_getattr(p->ip, &before);
+	ret = p->args.flags & DDFS_PIN_FAULT ? ddfs_getattr(p->ip, &before) : 0;
+	if (ret)
+		return ret;
 	ret = ddfs_pin(p->ip, &p->args, p->nowait ? NULL : &job->wait, &out, extents, PIN_EXTENTS);
 	if (ret == -EINPROGRESS)
 		return ret;

@@ -19,8 +19,7 @@ void ddfs_op_drop_setid(fuse_req_t req, struct ddfs_inode *ip)
 
 	if (fuse_req_ctx(req)->uid == 0)
 		return;
-	ddfs_getattr(ip, &attr);
-	if (!(attr.mode & (S_ISUID | S_ISGID)))
+	if (ddfs_getattr(ip, &attr) || !(attr.mode & (S_ISUID | S_ISGID)))
 		return;
 	attr.mode &= ~(uint32_t)S_ISUID;
 	if (attr.mode & S_IXGRP)

@@ -345,7 +345,8 @@ int ddfs_options_check_remount(
 		what = "nr_threads";
 	if (!what)
 		return 0;
-	ddfs_log_printf(
-		log, LOG_ERR, "a remount cannot change '%s': unmount and mount again", what);
+	ddfs_log_printf(log, LOG_ERR, "a remount cannot change '%s': %s", what,
+		strcmp(what, "persistence") ? "unmount and mount again"
+					    : "use ddfs set MOUNT persistence=");
 	return -EINVAL;
 }

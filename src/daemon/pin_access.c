@@ -45,9 +45,12 @@ int ddfs_ioctl_may_pin(const struct ddfs_ioctl *op)
 {
 	uid_t uid = fuse_req_ctx(op->req)->uid;
 	struct ddfs_attr attr;
+	int ret;
 
 	if (uid == 0 || ddfs_handle_is_writable(op->handle))
 		return 0;
-	ddfs_getattr(op->handle->ip, &attr);
+	ret = ddfs_getattr(op->handle->ip, &attr);
+	if (ret)
+		return ret;
 	return attr.uid == uid || may_open_device(op->req) ? 0 : -EACCES;
 }

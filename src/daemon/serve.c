@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "layout/holder.h"
+#include "src/daemon/bad.h"
 #include "src/daemon/daemon.h"
 #include "src/daemon/job.h"
 #include "src/daemon/loop.h"
@@ -60,6 +61,8 @@ static void serve_once(struct serve *s, int max_msec)
 	poll(s->events, NR_EVENTS, left > 0 ? (int)left : 0);
 	if (s->events[EVENT_HOLDERS].revents)
 		ddfs_pins_collect(s->d->fs);
+	/* The kernel's notice interrupts the wait: at once, before a block is handed out. */
+	ddfs_bad_take(s->d);
 	if (now_msec() < s->next_tick)
 		return;
 	s->next_tick = now_msec() + TICK_MSEC;

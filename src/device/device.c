@@ -13,6 +13,7 @@
 #include "src/device/door.h"
 #include "src/device/lock.h"
 #include "src/device/map.h"
+#include "src/device/mc.h"
 #include "src/device/say.h"
 
 struct ddfs_device {
@@ -105,11 +106,17 @@ static void settle_readonly(struct ddfs_device *dev, bool wanted, const struct d
 static int open_door(
 	struct ddfs_device *dev, enum ddfs_persistence persistence, const struct ddfs_listener *to)
 {
-	if (!dev->readonly_reason[0])
-		return ddfs_door_init(
-			&dev->door, dev->fd, &dev->map, &dev->source, persistence, to);
-	ddfs_door_init_readonly(&dev->door, &dev->map, &dev->source);
-	return 0;
+	int ret = ddfs_mc_init();
+
+	if (ret)
+		return ret;
+	if (dev->readonly_reason[0])
+		ddfs_door_init_readonly(&dev->door, &dev->map, &dev->source);
+	else
+		ret = ddfs_door_init(&dev->door, dev->fd, &dev->map, &dev->source, persistence, to);
+	if (ret)
+		ddfs_mc_fini();
+	return ret;
 }
 
 int ddfs_device_open(
@@ -155,6 +162,7 @@ err_dev:
 void ddfs_device_close(struct ddfs_device *dev)
 {
 	ddfs_door_fini(&dev->door);
+	ddfs_mc_fini();
 	ddfs_map_fini(&dev->map);
 	close(dev->fd);
 	free(dev);
@@ -165,14 +173,34 @@ struct ddfs_media *ddfs_device_media(struct ddfs_device *dev)
 	return &dev->door.media;
 }
 
+struct ddfs_media_stats *ddfs_device_stats(struct ddfs_device *dev)
+{
+	ddfs_store_sum(&dev->door);
+	return &dev->door.media.stats;
+}
+
 const struct ddfs_source *ddfs_device_source(const struct ddfs_device *dev)
 {
 	return &dev->source;
 }
 
+int ddfs_device_set_persistence(
+	struct ddfs_device *dev, enum ddfs_persistence wanted, ddfs_log_fn log, void *log_arg)
+{
+	const struct ddfs_listener to = { .log = log, .arg = log_arg };
+
+	return ddfs_switch_policy(&dev->door, &dev->source, wanted, &to);
+}
+
+void ddfs_device_set_used(struct ddfs_device *dev, ddfs_device_used_fn fn, void *arg)
+{
+	dev->door.sw.used = fn;
+	dev->door.sw.used_arg = arg;
+}
+
 uint32_t ddfs_device_granularity(const struct ddfs_device *dev)
 {
-	switch (dev->door.policy) {
+	switch (ddfs_door_policy(&dev->door)) {
 	case DDFS_POLICY_MEMORY_CONTROLLER:
 		return DDFS_IOC_GRANULARITY_CACHE_LINE;
 	case DDFS_POLICY_PAGE:
@@ -182,6 +210,25 @@ uint32_t ddfs_device_granularity(const struct ddfs_device *dev)
 	}
 }
 
+bool ddfs_device_take_notice(struct ddfs_device *dev, uint64_t *off, uint64_t *len)
+{
+	const struct ddfs_media *m = &dev->door.media;
+	uintptr_t addr;
+
+	/* In the readable view, whichever the kernel named (ddfs_mc_add_view). What lies elsewhere
+	 * is no business of ours. */
+	while (ddfs_mc_take_notice(&addr)) {
+		uint64_t at = addr - (uintptr_t)m->base;
+
+		if (at >= m->size)
+			continue;
+		*len = dev->source.kind == DDFS_SOURCE_DEVDAX ? m->align_bytes : 4096;
+		*off = at / *len * *len;
+		return true;
+	}
+	return false;
+}
+
 bool ddfs_device_clients_alive(const struct ddfs_device *dev, uint32_t epoch)
 {
 	return ddfs_lock_clients_alive(dev->fd, epoch);
@@ -189,7 +236,8 @@ bool ddfs_device_clients_alive(const struct ddfs_device *dev, uint32_t epoch)
 
 const char *ddfs_device_persistence(const struct ddfs_device *dev)
 {
-	return dev->door.media.readonly ? "read-only" : ddfs_policy_description(dev->door.policy);
+	return dev->door.media.readonly ? "read-only"
+					: ddfs_policy_description(ddfs_door_policy(&dev->door));
 }
 
 const char *ddfs_device_readonly_reason(const struct ddfs_device *dev)

@@ -61,12 +61,27 @@ int ddfs_device_open(
 /* Unmaps and lets the lock go. Flushes nothing: that is ddfs_fs_close's part. */
 void ddfs_device_close(struct ddfs_device *dev);
 
+/* What went through the door so far. media->stats of a device itself may be behind. */
+struct ddfs_media_stats *ddfs_device_stats(struct ddfs_device *dev);
+
 /* The door; lives as long as dev. */
 struct ddfs_media *ddfs_device_media(struct ddfs_device *dev);
 
 const struct ddfs_source *ddfs_device_source(const struct ddfs_device *dev);
 
-/* How far clients that map the device must push a store: DDFS_IOC_GRANULARITY_*. */
+/* Change what a persist is while the device is in use; what was stored before is durable by the new
+ * one when it returns. One caller at a time. Clients keep what they found when they mapped.
+ * -EOPNOTSUPP: an image on a disk is what it is; -EROFS. The log has the sentence. */
+int ddfs_device_set_persistence(
+	struct ddfs_device *dev, enum ddfs_persistence wanted, ddfs_log_fn log, void *log_arg);
+
+/* Who uses the device tells which parts of it hold something, in bytes, so that a change of what a
+ * persist is need not look at the others; fn NULL: not any more. */
+typedef void (*ddfs_device_used_fn)(
+	void *arg, void (*found)(void *to, uint64_t off, uint64_t len), void *to);
+void ddfs_device_set_used(struct ddfs_device *dev, ddfs_device_used_fn fn, void *arg);
+
+/* How far clients that map the device must push a store, as of now: DDFS_IOC_GRANULARITY_*. */
 uint32_t ddfs_device_granularity(const struct ddfs_device *dev);
 
 /* Whether a client of the mount with that epoch still has the device mapped. */
@@ -77,6 +92,10 @@ const char *ddfs_device_persistence(const struct ddfs_device *dev);
 
 /* Why media->readonly is true, for a person: "region0 is set read-only". NULL if it is not. */
 const char *ddfs_device_readonly_reason(const struct ddfs_device *dev);
+
+/* The kernel tells that some of the memory has gone bad, in bytes of the device: no more than the
+ * mapping's unit that it lies in is known. Takes the notice; false: there is none. */
+bool ddfs_device_take_notice(struct ddfs_device *dev, uint64_t *off, uint64_t *len);
 
 /* The device's identity, and how often power was lost in a way that may have dropped data.
  * -EOPNOTSUPP where the device has no such thing: image files, CXL, most virtual NVDIMMs. */

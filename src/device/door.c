@@ -10,16 +10,9 @@
 
 #include "src/device/door.h"
 #include "src/device/map.h"
+#include "src/device/mc.h"
 #include "src/device/say.h"
-
-#define LINE_BYTES UINT64_C(64)
-
-/* Where nothing is flushed: below the first the compiler's memcpy is faster than libpmem2's (5 ns
- * against 8); from the second on streaming beats storing through the cache, 230 ns against 420
- * for 4 KiB that is not in it. In between libpmem2 keeps aligned words whole, which
- * memcpy's "rep movsb" does not promise. With flushes libpmem2's own choice is best throughout. */
-#define SMALL_BYTES  256
-#define STREAM_BYTES 4096
+#include "src/device/store.h"
 
 static struct ddfs_door *door_of(struct ddfs_media *m)
 {
@@ -31,146 +24,31 @@ static void count(atomic_ullong *counter, uint64_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
-/*
- * The media that this thread has stored to since its last fence there; `several` if that is more
- * than one. A thread drains its own stores only, so a fence with nothing before it is none, and
- * callers need not know whether they stored. The one thing here that is not in struct ddfs_door:
- * it belongs to the thread, and nothing has to be undone when a thread ends.
- */
-static const struct ddfs_media several;
-static _Thread_local const struct ddfs_media *undrained;
+/* ---- deep flush ----------------------------------------------------------------------------- */
 
-static void note_store(const struct ddfs_media *m)
+int ddfs_door_sync_file(const struct ddfs_door *door)
 {
-	if (undrained != m)
-		undrained = undrained ? &several : m;
-}
-
-/* Whether there is anything for a fence to wait for; the caller then makes it. */
-static bool take_stores(const struct ddfs_media *m)
-{
-	if (undrained == &several)
-		return true;
-	if (undrained != m)
-		return false;
-	undrained = NULL;
-	return true;
-}
-
-static uint64_t nr_lines(uint64_t off, size_t len)
-{
-	return len ? (off + len - 1) / LINE_BYTES - off / LINE_BYTES + 1 : 0;
-}
-
-/* ---- lines that need a flush ---------------------------------------------------------------- */
-
-static void copy_flushed(struct ddfs_media *m, uint64_t off, const void *src, size_t len)
-{
-	struct ddfs_door *door = door_of(m);
-
-	note_store(m);
-	door->memcpy_fn(door->writable + off, src, len, PMEM2_F_MEM_NODRAIN);
-	count(&m->stats.bytes_stored, len);
-	count(&m->stats.lines_flushed, nr_lines(off, len));
-}
-
-static void set_flushed(struct ddfs_media *m, uint64_t off, int c, size_t len)
-{
-	struct ddfs_door *door = door_of(m);
-
-	note_store(m);
-	door->memset_fn(door->writable + off, c, len, PMEM2_F_MEM_NODRAIN);
-	count(&m->stats.bytes_stored, len);
-	count(&m->stats.lines_flushed, nr_lines(off, len));
-}
-
-static void flush_flushed(struct ddfs_media *m, uint64_t off, size_t len)
-{
-	struct ddfs_door *door = door_of(m);
-
-	note_store(m);
-	door->flush_fn(door->writable + off, len);
-	count(&m->stats.lines_flushed, nr_lines(off, len));
-}
-
-/* ---- lines that need none ------------------------------------------------------------------- */
-
-static unsigned int how_to_store(size_t len)
-{
-	return PMEM2_F_MEM_NODRAIN |
-	       (len < STREAM_BYTES ? PMEM2_F_MEM_TEMPORAL : PMEM2_F_MEM_NONTEMPORAL);
-}
-
-static void copy_elided(struct ddfs_media *m, uint64_t off, const void *src, size_t len)
-{
-	struct ddfs_door *door = door_of(m);
-
-	note_store(m);
-	if (len < SMALL_BYTES)
-		memcpy(door->writable + off, src, len);
-	else
-		door->memcpy_fn(door->writable + off, src, len, how_to_store(len));
-	count(&m->stats.bytes_stored, len);
-	count(&m->stats.lines_elided, nr_lines(off, len));
-}
-
-static void set_elided(struct ddfs_media *m, uint64_t off, int c, size_t len)
-{
-	struct ddfs_door *door = door_of(m);
-
-	note_store(m);
-	if (len < SMALL_BYTES)
-		memset(door->writable + off, c, len);
-	else
-		door->memset_fn(door->writable + off, c, len, how_to_store(len));
-	count(&m->stats.bytes_stored, len);
-	count(&m->stats.lines_elided, nr_lines(off, len));
-}
-
-static void flush_elided(struct ddfs_media *m, uint64_t off, size_t len)
-{
-	note_store(m);
-	count(&m->stats.lines_elided, nr_lines(off, len));
-}
-
-/* ---- fences --------------------------------------------------------------------------------- */
-
-static int drain_fence(struct ddfs_media *m)
-{
-	if (!take_stores(m))
-		return 0;
-	door_of(m)->drain_fn();
-	count(&m->stats.fences, 1);
-	return 0;
+	return fdatasync(door->file_fd) ? -EIO : 0;
 }
 
 static int sync_file(void *arg)
 {
-	const struct ddfs_door *door = arg;
-
-	return fdatasync(door->file_fd) ? -EIO : 0;
+	return ddfs_door_sync_file(arg);
 }
 
-/* One fdatasync for everybody who waits beats a msync of each one's ranges: on ext4 0.1 ms however
- * many pages, against 0.13 ms a page. */
-static int drain_page(struct ddfs_media *m)
+/* There is one at a time. */
+static void note_shared(struct ddfs_media_stats *stats, uint64_t nr)
 {
-	struct ddfs_door *door = door_of(m);
-
-	if (!take_stores(m))
-		return 0;
-	door->drain_fn();
-	count(&m->stats.fences, 1);
-	return ddfs_turn_take(&door->syncs, sync_file, door);
+	if (nr > atomic_load_explicit(&stats->most_shared, memory_order_relaxed))
+		atomic_store_explicit(&stats->most_shared, nr, memory_order_relaxed);
 }
-
-/* ---- deep flush ----------------------------------------------------------------------------- */
 
 static int deep_flush_once(void *arg)
 {
 	struct ddfs_door *door = arg;
 
 	count(&door->media.stats.deep_flushes, 1);
+	note_shared(&door->media.stats, ddfs_turn_served(&door->deeps));
 	if (door->file_fd >= 0)
 		return ddfs_turn_take(&door->syncs, sync_file, door);
 	if (door->hint_fd >= 0 && pwrite(door->hint_fd, "1", 1, 0) != 1)
@@ -178,11 +56,42 @@ static int deep_flush_once(void *arg)
 	return 0;
 }
 
-static int deep_flush(struct ddfs_media *m)
+static int deep_flush(struct ddfs_media *m, enum ddfs_sync_cause cause)
 {
 	struct ddfs_door *door = door_of(m);
 
+	count(&m->stats.syncs[cause], 1);
 	return ddfs_turn_take(&door->deeps, deep_flush_once, door);
+}
+
+/* ---- reading what may be poisoned ----------------------------------------------------------- */
+
+static size_t count_lost(struct ddfs_media *m, size_t left)
+{
+	if (left)
+		count(&m->stats.lines_lost, 1);
+	return left;
+}
+
+static size_t copy_out(struct ddfs_media *m, void *dst, uint64_t off, size_t len)
+{
+	return count_lost(m, ddfs_copy_mc(dst, m->base + off, len));
+}
+
+static size_t probe(struct ddfs_media *m, uint64_t off, size_t len)
+{
+	return count_lost(m, ddfs_probe_mc(m->base + off, len));
+}
+
+static int clear_poison(struct ddfs_media *m, uint64_t off, size_t len)
+{
+	return ddfs_poison_clear(&door_of(m)->poison, off, len);
+}
+
+static int bad_ranges(
+	struct ddfs_media *m, void (*found)(void *arg, uint64_t off, uint64_t len), void *arg)
+{
+	return ddfs_poison_list(&door_of(m)->poison, found, arg);
 }
 
 /* ---- scratch -------------------------------------------------------------------------------- */
@@ -195,44 +104,24 @@ static void *scratch(struct ddfs_media *m, uint64_t off, size_t len)
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static const struct ddfs_media_ops flushed_ops = {
-	.copy = copy_flushed,
-	.set = set_flushed,
-	.flush = flush_flushed,
-	.drain = drain_fence,
+static const struct ddfs_media_ops door_ops = {
+	.copy = ddfs_store_copy,
+	.set = ddfs_store_set,
+	.flush = ddfs_store_flush,
+	.drain = ddfs_store_drain,
 	.deep_flush = deep_flush,
+	.copy_out = copy_out,
+	.probe = probe,
+	.clear_poison = clear_poison,
+	.bad_ranges = bad_ranges,
 	.scratch = scratch,
 };
 
-static const struct ddfs_media_ops elided_ops = {
-	.copy = copy_elided,
-	.set = set_elided,
-	.flush = flush_elided,
-	.drain = drain_fence,
-	.deep_flush = deep_flush,
-	.scratch = scratch,
+static const struct ddfs_media_ops readonly_ops = {
+	.copy_out = copy_out,
+	.probe = probe,
+	.bad_ranges = bad_ranges,
 };
-
-static const struct ddfs_media_ops page_ops = {
-	.copy = copy_elided,
-	.set = set_elided,
-	.flush = flush_elided,
-	.drain = drain_page,
-	.deep_flush = deep_flush,
-	.scratch = scratch,
-};
-
-static const struct ddfs_media_ops *policy_ops(enum ddfs_policy policy)
-{
-	switch (policy) {
-	case DDFS_POLICY_MEMORY_CONTROLLER:
-		return &flushed_ops;
-	case DDFS_POLICY_PAGE:
-		return &page_ops;
-	default:
-		return &elided_ops;
-	}
-}
 
 static bool is_in_memory(int fd)
 {
@@ -272,19 +161,15 @@ static int open_hints(const struct ddfs_source *src, const struct ddfs_listener 
 static int map_writable(struct ddfs_door *door, struct ddfs_map *map, const struct ddfs_source *src,
 	const struct ddfs_listener *to)
 {
-	int ret = ddfs_map_writable(map, src,
-		door->policy == DDFS_POLICY_MEMORY_CONTROLLER ? PMEM2_GRANULARITY_CACHE_LINE
-							      : PMEM2_GRANULARITY_BYTE,
-		to);
+	int ret = ddfs_map_functions(map, src, PMEM2_GRANULARITY_CACHE_LINE, &door->flushed, to);
 
-	if (ret)
-		return ret;
-	door->writable = pmem2_map_get_address(map->writable);
-	door->memcpy_fn = pmem2_get_memcpy_fn(map->writable);
-	door->memset_fn = pmem2_get_memset_fn(map->writable);
-	door->flush_fn = pmem2_get_flush_fn(map->writable);
-	door->drain_fn = pmem2_get_drain_fn(map->writable);
-	return 0;
+	if (!ret)
+		ret = ddfs_map_functions(map, src, PMEM2_GRANULARITY_BYTE, &door->elided, to);
+	if (!ret)
+		ret = ddfs_map_writable(map, src, to);
+	if (!ret)
+		door->writable = pmem2_map_get_address(map->writable);
+	return ret;
 }
 
 void ddfs_door_init_readonly(
@@ -292,6 +177,7 @@ void ddfs_door_init_readonly(
 {
 	*door = (struct ddfs_door){
 		.media = {
+			.ops = &readonly_ops,
 			.base = pmem2_map_get_address(map->readable),
 			.size = src->size_bytes,
 			.align_bytes = src->align_bytes,
@@ -300,38 +186,49 @@ void ddfs_door_init_readonly(
 		.policy = DDFS_POLICY_NONE,
 		.file_fd = -1,
 		.hint_fd = -1,
+		.poison = { .source = map->source, .image_fd = -1 },
 	};
 	ddfs_turn_init(&door->syncs);
 	ddfs_turn_init(&door->deeps);
+	ddfs_turn_init(&door->catch_ups);
 }
 
 int ddfs_door_init(struct ddfs_door *door, int fd, struct ddfs_map *map,
 	const struct ddfs_source *src, enum ddfs_persistence wanted, const struct ddfs_listener *to)
 {
-	bool in_memory = src->kind == DDFS_SOURCE_IMAGE && is_in_memory(fd);
 	int ret;
 
 	ddfs_door_init_readonly(door, map, src);
-	door->policy = ddfs_policy_choose(
-		src, pmem2_map_get_store_granularity(map->readable), in_memory, wanted, to);
-	ret = map_writable(door, map, src, to);
+	door->in_memory = src->kind == DDFS_SOURCE_IMAGE && is_in_memory(fd);
+	door->granularity = pmem2_map_get_store_granularity(map->readable);
+	door->policy = ddfs_policy_choose(src, door->granularity, door->in_memory, wanted, to);
+	ret = ddfs_switch_init(&door->sw, src->size_bytes);
+	if (!ret)
+		ret = map_writable(door, map, src, to);
 	if (ret) {
 		ddfs_door_fini(door);
 		return ret;
 	}
-	door->media.ops = policy_ops(door->policy);
+	ddfs_mc_add_view(door->writable, door->media.base, door->media.size);
+	door->media.ops = &door_ops;
 	door->media.readonly = false;
+	if (src->kind == DDFS_SOURCE_IMAGE)
+		door->poison.image_fd = fd;
 	if (src->kind == DDFS_SOURCE_DEVDAX)
 		door->hint_fd = open_hints(src, to);
-	else if (!in_memory)
+	else if (!door->in_memory)
 		door->file_fd = fd;
 	return 0;
 }
 
 void ddfs_door_fini(struct ddfs_door *door)
 {
+	ddfs_mc_remove_view(door->writable);
+	ddfs_store_forget(door);
 	if (door->hint_fd >= 0)
 		close(door->hint_fd);
+	ddfs_switch_fini(&door->sw);
+	ddfs_turn_fini(&door->catch_ups);
 	ddfs_turn_fini(&door->deeps);
 	ddfs_turn_fini(&door->syncs);
 }

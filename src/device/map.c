@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "src/device/map.h"
+#include "src/device/mc.h"
 #include "src/device/source.h"
 
 int ddfs_pmem2_errno(int ret)
@@ -24,8 +25,8 @@ int ddfs_pmem2_errno(int ret)
 	}
 }
 
-static int map_view(
-	struct pmem2_source *source, uint64_t len, unsigned int prot, struct pmem2_map **out)
+static int map_part(struct pmem2_source *source, uint64_t off, uint64_t len, unsigned int prot,
+	struct pmem2_map **out)
 {
 	struct pmem2_config *cfg;
 	int ret = pmem2_config_new(&cfg);
@@ -35,6 +36,8 @@ static int map_view(
 	/* whatever the memory needs is acceptable: the door asks which it was */
 	ret = pmem2_config_set_required_store_granularity(cfg, PMEM2_GRANULARITY_PAGE);
 	if (!ret)
+		ret = pmem2_config_set_offset(cfg, off);
+	if (!ret)
 		ret = pmem2_config_set_length(cfg, len);
 	if (!ret)
 		ret = pmem2_config_set_protection(cfg, prot);
@@ -42,6 +45,12 @@ static int map_view(
 		ret = pmem2_map_new(out, cfg, source);
 	pmem2_config_delete(&cfg);
 	return ddfs_pmem2_errno(ret);
+}
+
+static int map_view(
+	struct pmem2_source *source, uint64_t len, unsigned int prot, struct pmem2_map **out)
+{
+	return map_part(source, 0, len, prot, out);
 }
 
 static int fail(int ret, const struct ddfs_source *src, const struct ddfs_listener *to)
@@ -79,7 +88,8 @@ static int change_environment(const char *name, const char *value)
 /* libpmem2 picks its functions by what a mapping is. That is not always what they are to be: an
  * override, an image in memory, an eADR region beside one without. This variable, which it reads
  * at every mapping, is its way to be told. */
-static int map_forced(struct ddfs_map *map, uint64_t len, const char *granularity)
+static int map_forced(
+	struct ddfs_map *map, uint64_t len, const char *granularity, struct pmem2_map **out)
 {
 	static const char name[] = "PMEM2_FORCE_GRANULARITY";
 	const char *set = getenv(name);
@@ -90,24 +100,43 @@ static int map_forced(struct ddfs_map *map, uint64_t len, const char *granularit
 		return -ENOMEM;
 	ret = change_environment(name, granularity);
 	if (!ret)
-		ret = map_view(
-			map->source, len, PMEM2_PROT_READ | PMEM2_PROT_WRITE, &map->writable);
+		ret = map_view(map->source, len, PMEM2_PROT_READ | PMEM2_PROT_WRITE, out);
 	change_environment(name, before);
 	free(before);
 	return ret;
 }
 
-int ddfs_map_writable(struct ddfs_map *map, const struct ddfs_source *src,
-	enum pmem2_granularity granularity, const struct ddfs_listener *to)
+int ddfs_map_writable(
+	struct ddfs_map *map, const struct ddfs_source *src, const struct ddfs_listener *to)
+{
+	int ret = map_view(
+		map->source, src->size_bytes, PMEM2_PROT_READ | PMEM2_PROT_WRITE, &map->writable);
+
+	return ret ? fail(ret, src, to) : 0;
+}
+
+/* The map itself is of no use, and as small as the device allows. */
+int ddfs_map_functions(struct ddfs_map *map, const struct ddfs_source *src,
+	enum pmem2_granularity granularity, struct ddfs_map_functions *out,
+	const struct ddfs_listener *to)
 {
 	static const char *const names[] = {
 		[PMEM2_GRANULARITY_BYTE] = "BYTE",
 		[PMEM2_GRANULARITY_CACHE_LINE] = "CACHE_LINE",
 		[PMEM2_GRANULARITY_PAGE] = "PAGE",
 	};
-	int ret = map_forced(map, src->size_bytes, names[granularity]);
+	struct pmem2_map *forced;
+	int ret = map_forced(map, src->align_bytes, names[granularity], &forced);
 
-	return ret ? fail(ret, src, to) : 0;
+	if (ret)
+		return fail(ret, src, to);
+	*out = (struct ddfs_map_functions){
+		.memcpy = pmem2_get_memcpy_fn(forced),
+		.memset = pmem2_get_memset_fn(forced),
+		.flush = pmem2_get_flush_fn(forced),
+		.drain = pmem2_get_drain_fn(forced),
+	};
+	return ddfs_pmem2_errno(pmem2_map_delete(&forced));
 }
 
 void ddfs_map_fini(struct ddfs_map *map)
@@ -118,34 +147,53 @@ void ddfs_map_fini(struct ddfs_map *map)
 	pmem2_source_delete(&map->source);
 }
 
-/* read(2) does not work on device-dax. */
-static int read_head_mapped(int fd, const struct ddfs_source *src, void *head)
+/* As read(2) of a bad page: it fails, and nobody dies. */
+static int copy_block(void *block, const void *from)
 {
+	int ret = ddfs_mc_init();
+
+	if (ret)
+		return ret;
+	if (ddfs_copy_mc(block, from, DDFS_HEAD_BYTES))
+		ret = -EIO;
+	ddfs_mc_fini();
+	return ret;
+}
+
+/* read(2) does not work on device-dax. */
+static int read_mapped(int fd, const struct ddfs_source *src, uint64_t off, void *block)
+{
+	uint64_t in_page = off % src->align_bytes;
 	struct pmem2_source *source;
 	struct pmem2_map *map;
 	int ret = pmem2_source_from_fd(&source, fd);
 
 	if (ret)
 		return ddfs_pmem2_errno(ret);
-	ret = map_view(source, src->align_bytes, PMEM2_PROT_READ, &map);
+	ret = map_part(source, off - in_page, src->align_bytes, PMEM2_PROT_READ, &map);
 	if (!ret) {
-		memcpy(head, pmem2_map_get_address(map), DDFS_HEAD_BYTES);
+		ret = copy_block(block, (uint8_t *)pmem2_map_get_address(map) + in_page);
 		pmem2_map_delete(&map);
 	}
 	pmem2_source_delete(&source);
 	return ret;
 }
 
-int ddfs_map_read_head(int fd, const struct ddfs_source *src, void *head)
+int ddfs_map_read_block(int fd, const struct ddfs_source *src, uint64_t off, void *block)
 {
 	ssize_t got;
 
-	if (src->size_bytes < DDFS_HEAD_BYTES)
+	if (off >= src->size_bytes || src->size_bytes - off < DDFS_HEAD_BYTES)
 		return -EINVAL;
 	if (src->kind == DDFS_SOURCE_DEVDAX)
-		return read_head_mapped(fd, src, head);
-	got = pread(fd, head, DDFS_HEAD_BYTES, 0);
+		return read_mapped(fd, src, off, block);
+	got = pread(fd, block, DDFS_HEAD_BYTES, (off_t)off);
 	if (got < 0)
 		return -errno;
 	return got == DDFS_HEAD_BYTES ? 0 : -EINVAL;
+}
+
+int ddfs_map_read_head(int fd, const struct ddfs_source *src, void *head)
+{
+	return ddfs_map_read_block(fd, src, 0, head);
 }

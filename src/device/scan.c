@@ -24,27 +24,57 @@ struct scan {
 	const struct ddfs_listener *to;
 };
 
-static bool probe_device(const char *path, struct ddfs_probe *out, bool *denied)
+/* The second superblock speaks for a first one that can't be read; not for one that is there no
+ * more, since it is older than what took its place. */
+static bool probe_backup(int fd, const struct ddfs_source *src, struct ddfs_probe *out,
+	const struct ddfs_listener *to)
+{
+	uint8_t block[DDFS_HEAD_BYTES];
+
+	if (src->size_bytes >= DDFS_MIN_BYTES &&
+		!ddfs_map_read_block(fd, src, ddfs_probe_backup_off(src->size_bytes), block) &&
+		ddfs_probe_backup(block, src->size_bytes, out))
+		return true;
+	ddfs_say(to, LOG_WARNING,
+		"%s is left out: its first block can't be read, and there is no second superblock "
+		"at its end",
+		src->path);
+	return false;
+}
+
+static bool probe_blocks(int fd, const struct ddfs_source *src, struct ddfs_probe *out,
+	const struct ddfs_listener *to)
+{
+	uint8_t head[DDFS_HEAD_BYTES];
+	int ret = ddfs_map_read_head(fd, src, head);
+
+	if (ret == -EIO)
+		return probe_backup(fd, src, out, to);
+	return ret == 0 && ddfs_probe_super(head, out);
+}
+
+static bool probe_device(struct scan *s, const char *path, struct ddfs_probe *out)
 {
 	const struct ddfs_listener nobody = { .log = NULL };
 	struct ddfs_source src = { .kind = DDFS_SOURCE_DEVDAX };
-	uint8_t head[DDFS_HEAD_BYTES];
 	struct stat st;
-	int fd, ret;
+	bool found;
+	int fd;
 
 	if (stat(path, &st) || !S_ISCHR(st.st_mode))
 		return false;
+	snprintf(src.path, sizeof(src.path), "%s", path);
 	src.rdev = st.st_rdev;
 	if (ddfs_devdax_describe(&src, &nobody))
 		return false;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		*denied |= errno == EACCES || errno == EPERM;
+		s->denied |= errno == EACCES || errno == EPERM;
 		return false;
 	}
-	ret = ddfs_map_read_head(fd, &src, head);
+	found = probe_blocks(fd, &src, out, s->to);
 	close(fd);
-	return ret == 0 && ddfs_probe_super(head, out);
+	return found;
 }
 
 static bool is_wanted(const struct scan *s, const struct ddfs_probe *probe)
@@ -60,7 +90,7 @@ static int look_at(struct scan *s, struct daxctl_dev *dev)
 	struct ddfs_probe probe;
 
 	snprintf(path, sizeof(path), "/dev/%s", daxctl_dev_get_devname(dev));
-	if (!probe_device(path, &probe, &s->denied) || !is_wanted(s, &probe))
+	if (!probe_device(s, path, &probe) || !is_wanted(s, &probe))
 		return 0;
 	if (s->path[0]) {
 		ddfs_say(s->to, LOG_ERR, "%s is on both %s and %s; name the device instead", s->tag,

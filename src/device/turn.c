@@ -21,6 +21,8 @@ static void run(struct ddfs_turn *turn, int (*fn)(void *arg), void *arg)
 
 	turn->running = true;
 	turn->nr_begun++;
+	turn->nr_served = turn->nr_asked;
+	turn->nr_asked = 0;
 	pthread_mutex_unlock(&turn->lock);
 	ret = fn(arg);
 	pthread_mutex_lock(&turn->lock);
@@ -40,6 +42,7 @@ int ddfs_turn_take(struct ddfs_turn *turn, int (*fn)(void *arg), void *arg)
 
 	pthread_mutex_lock(&turn->lock);
 	mine = turn->nr_begun + 1;
+	turn->nr_asked++;
 	while (turn->nr_ended < mine) {
 		if (turn->running)
 			pthread_cond_wait(&turn->ended, &turn->lock);
@@ -50,4 +53,10 @@ int ddfs_turn_take(struct ddfs_turn *turn, int (*fn)(void *arg), void *arg)
 	ret = turn->failed >= mine ? turn->error : 0;
 	pthread_mutex_unlock(&turn->lock);
 	return ret;
+}
+
+/* The next run, which changes it, begins after this one. */
+uint64_t ddfs_turn_served(const struct ddfs_turn *turn)
+{
+	return turn->nr_served;
 }

@@ -16,6 +16,8 @@ struct ddfs_turn {
 	/* protected by lock */
 	uint64_t nr_begun;
 	uint64_t nr_ended;
+	uint64_t nr_asked;  /* that the next run will serve */
+	uint64_t nr_served; /* that the latest run serves */
 	bool running;
 	uint64_t failed; /* the last turn that failed, and how */
 	int error;
@@ -26,5 +28,8 @@ void ddfs_turn_fini(struct ddfs_turn *turn);
 
 /* Returns when a run of fn that began after the call has ended: 0 or its -errno. */
 int ddfs_turn_take(struct ddfs_turn *turn, int (*fn)(void *arg), void *arg);
+
+/* For how many calls fn runs; to be asked by fn. */
+uint64_t ddfs_turn_served(const struct ddfs_turn *turn);
 
 #endif

@@ -151,19 +151,36 @@ static void note_table_extent(struct check *c, uint32_t ino, const struct ddfs_e
 	}
 }
 
+static const struct ddfs_inode_disk *check_root_blocks(struct check *c)
+{
+	const uint64_t off[2] = { DDFS_ROOT_BLOCK_OFF, (c->nr_blocks - 2) * DDFS_BLOCK_BYTES };
+	uint32_t sole = ddfs_le32(c->super.sole_root_block), used = sole ? sole - 1 : 0;
+	const struct ddfs_inode_disk *a, *b;
+
+	if (sole > 2) {
+		check_say(c, "superblock: sole_root_block %u", sole);
+		return NULL;
+	}
+	a = (const void *)(c->base + off[used]);
+	if (!check_sum_holds(c->seed, off[used], a, sizeof(*a))) {
+		check_say(c, "root block %u: checksum", used + 1);
+		return NULL;
+	}
+	b = (const void *)(c->base + off[1]);
+	if (!sole && (!check_sum_holds(c->seed, off[1], b, sizeof(*b)) ||
+			     memcmp((const uint8_t *)a + 4, (const uint8_t *)b + 4,
+				     sizeof(*a) - 4) != 0))
+		check_say(c, "second root block: differs from the first");
+	return a;
+}
+
 static bool check_table(struct check *c)
 {
-	uint64_t backup = (c->nr_blocks - 2) * DDFS_BLOCK_BYTES, nr;
-	const struct ddfs_inode_disk *a = (const void *)(c->base + DDFS_ROOT_BLOCK_OFF);
-	const struct ddfs_inode_disk *b = (const void *)(c->base + backup);
+	const struct ddfs_inode_disk *a = check_root_blocks(c);
+	uint64_t nr;
 
-	if (!check_sum_holds(c->seed, DDFS_ROOT_BLOCK_OFF, a, sizeof(*a))) {
-		check_say(c, "root block: checksum");
+	if (!a)
 		return false;
-	}
-	if (!check_sum_holds(c->seed, backup, b, sizeof(*b)) ||
-		memcmp((const uint8_t *)a + 4, (const uint8_t *)b + 4, sizeof(*a) - 4) != 0)
-		check_say(c, "second root block: differs from the first");
 	nr = ddfs_le64(a->size) / DDFS_BLOCK_BYTES;
 	if (!nr || nr > c->nr_blocks || ddfs_le64(a->size) % DDFS_BLOCK_BYTES) {
 		check_say(c, "inode table: size %llu", (unsigned long long)ddfs_le64(a->size));
@@ -390,6 +407,7 @@ static void check_all(struct check *c)
 			check_links(c, ino);
 	check_groups(c);
 	check_pins(c);
+	check_bad(c);
 	if (c->out->clean)
 		check_counts(c);
 }

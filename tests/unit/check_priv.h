@@ -57,6 +57,8 @@ uint64_t check_xattrs(struct check *c, const struct ddfs_inode_disk *di);
 
 /* The pin table and the page map, once every block has its owner. */
 void check_pins(struct check *c);
+/* The table of bad blocks. */
+void check_bad(struct check *c);
 
 static inline const struct ddfs_inode_disk *check_inode_at(const struct check *c, uint32_t ino)
 {

@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,12 +21,15 @@ pid_t own_tid(void)
 	return (pid_t)syscall(SYS_gettid);
 }
 
-static void tell_tid(int fd)
+static void tell(int fd, pid_t tid)
 {
-	pid_t tid = own_tid();
-
 	if (write(fd, &tid, sizeof(tid)) != sizeof(tid))
 		_exit(2);
+}
+
+static void tell_tid(int fd)
+{
+	tell(fd, own_tid());
 }
 
 static void *thread_pause(void *arg)
@@ -37,16 +41,37 @@ static void *thread_pause(void *arg)
 	return NULL;
 }
 
-/* It takes no part in the files of the process. */
+/* A thread that takes no part in the files of the process. */
+struct apart {
+	int fd; /* that it has to close */
+	pid_t tid;
+	sem_t closed;
+};
+
 static void *thread_pause_apart(void *arg)
 {
-	int fd = *(int *)arg;
+	struct apart *apart = arg;
 
 	if (unshare(CLONE_FILES))
 		_exit(2);
-	tell_tid(fd);
-	syscall(SYS_close, fd); /* the thread sanitizer takes close for everybody's */
+	syscall(SYS_close, apart->fd); /* the thread sanitizer takes close for everybody's */
+	apart->tid = own_tid();
+	sem_post(&apart->closed);
 	return thread_pause(NULL);
+}
+
+/* It is told of by another: it can't, once it has closed what it would tell by. */
+static void start_apart(int up)
+{
+	struct apart apart = { .fd = up };
+	pthread_t thread;
+
+	sem_init(&apart.closed, 0, 0);
+	if (pthread_create(&thread, NULL, thread_pause_apart, &apart))
+		_exit(2);
+	while (sem_wait(&apart.closed))
+		;
+	tell(up, apart.tid);
 }
 
 static void *thread_exec(void *arg)
@@ -68,8 +93,7 @@ static void child_obey(int up, int down)
 				_exit(2);
 			break;
 		case CHILD_THREAD_APART:
-			if (pthread_create(&thread, NULL, thread_pause_apart, &up))
-				_exit(2);
+			start_apart(up);
 			break;
 		case CHILD_EXEC:
 			if (pthread_create(&thread, NULL, thread_exec, NULL))

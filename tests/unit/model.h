@@ -117,7 +117,6 @@ void model_verify(struct world *w);
 
 /* ---- model_names.c, model_data.c, model_attrs.c: one random operation each ---- */
 
-typedef void (*model_op)(struct world *w);
 void model_op_create(struct world *w);
 void model_op_link(struct world *w);
 void model_op_unlink(struct world *w);

@@ -95,6 +95,10 @@ uint64_t stage_fill(struct pin_stage *s);
 /* A file of nr blocks that are pinned; *off is where they lie on the device. */
 struct ddfs_inode *stage_pinned_file(
 	struct pin_stage *s, const char *name, uint64_t nr, uint64_t *off);
+/* A stage of 32 MiB in units of a block, with such a file, named "file". */
+struct ddfs_inode *stage_init_pinned(struct pin_stage *s, uint64_t nr, uint64_t *off);
+/* The same of ten blocks behind a crash, of which the client of that epoch (0: none) is left. */
+void stage_init_crashed(struct pin_stage *s, uint32_t epoch);
 /* Whether the device has the byte c throughout. */
 bool stage_holds(const struct pin_stage *s, uint64_t off, uint64_t len, int c);
 /* The clients of earlier mounts are gone, which the filesystem notices. */

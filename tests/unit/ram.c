@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/unit/ram.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs/mkfs.h"
+#include "src/device/mc.h"
 
 /* ThreadSanitizer knows memory by its address: with two views it would miss every race on media. */
 #ifdef __has_feature
@@ -17,6 +19,9 @@
 #else
 #define ONE_VIEW 0
 #endif
+
+#define READABLE_PROT (ONE_VIEW ? PROT_READ | PROT_WRITE : PROT_READ)
+#define PAGE_BYTES    UINT64_C(4096)
 
 static struct ram *ram_of(struct ddfs_media *m)
 {
@@ -64,8 +69,9 @@ static int ram_drain(struct ddfs_media *m)
 	return 0;
 }
 
-static int ram_deep_flush(struct ddfs_media *m)
+static int ram_deep_flush(struct ddfs_media *m, enum ddfs_sync_cause cause)
 {
+	atomic_fetch_add_explicit(&m->stats.syncs[cause], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&m->stats.deep_flushes, 1, memory_order_relaxed);
 	return 0;
 }
@@ -77,12 +83,54 @@ static void *ram_scratch(struct ddfs_media *m, uint64_t off, size_t len)
 	return ram_of(m)->writable + off;
 }
 
+/* What is counted is lines: the rest of the one that was met, at least. */
+static size_t note_lost(struct ddfs_media *m, size_t left)
+{
+	atomic_fetch_add_explicit(&m->stats.lines_lost, left != 0, memory_order_relaxed);
+	return left;
+}
+
+static size_t ram_copy_out(struct ddfs_media *m, void *dst, uint64_t off, size_t len)
+{
+	if (off + len > m->size || off + len < off)
+		abort();
+	return note_lost(m, ddfs_copy_mc(dst, m->base + off, len));
+}
+
+static size_t ram_probe(struct ddfs_media *m, uint64_t off, size_t len)
+{
+	if (off + len > m->size || off + len < off)
+		abort();
+	return note_lost(m, ddfs_probe_mc(m->base + off, len));
+}
+
+static int ram_clear_poison(struct ddfs_media *m, uint64_t off, size_t len)
+{
+	(void)m;
+	(void)off;
+	(void)len;
+	return -EOPNOTSUPP;
+}
+
+static int ram_bad_ranges(
+	struct ddfs_media *m, void (*found)(void *arg, uint64_t off, uint64_t len), void *arg)
+{
+	(void)m;
+	(void)found;
+	(void)arg;
+	return -EOPNOTSUPP;
+}
+
 static const struct ddfs_media_ops ram_ops = {
 	.copy = ram_copy,
 	.set = ram_set,
 	.flush = ram_flush,
 	.drain = ram_drain,
 	.deep_flush = ram_deep_flush,
+	.copy_out = ram_copy_out,
+	.probe = ram_probe,
+	.clear_poison = ram_clear_poison,
+	.bad_ranges = ram_bad_ranges,
 	.scratch = ram_scratch,
 };
 
@@ -90,6 +138,14 @@ static void die(const char *what)
 {
 	perror(what);
 	abort();
+}
+
+/* Of the readable view. */
+static void *page_of(const struct ram *r, uint64_t off)
+{
+	if (off >= r->media.size)
+		abort();
+	return (void *)(uintptr_t)(r->media.base + (off & ~(PAGE_BYTES - 1)));
 }
 
 static void *map(const struct ram *r, uint64_t size, int prot)
@@ -104,6 +160,8 @@ static void *map(const struct ram *r, uint64_t size, int prot)
 void ram_init(struct ram *r, uint64_t size, uint64_t align)
 {
 	memset(r, 0, sizeof(*r));
+	if (ddfs_mc_init())
+		die("SIGBUS");
 	r->fd = memfd_create("ddfs-test", MFD_CLOEXEC);
 	if (r->fd < 0 || ftruncate(r->fd, (off_t)size))
 		die("memfd");
@@ -114,10 +172,31 @@ void ram_init(struct ram *r, uint64_t size, uint64_t align)
 	r->media.align_bytes = align;
 }
 
+/* A page past the end of its file. */
+void ram_poison(struct ram *r, uint64_t off)
+{
+	int fd = memfd_create("ddfs-poison", MFD_CLOEXEC);
+
+	if (r->writable == r->media.base)
+		r->writable = map(r, r->media.size, PROT_READ | PROT_WRITE);
+	if (fd < 0 || mmap(page_of(r, off), PAGE_BYTES, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) ==
+			      MAP_FAILED)
+		die("poison");
+	close(fd);
+}
+
+void ram_heal(struct ram *r, uint64_t off)
+{
+	if (mmap(page_of(r, off), PAGE_BYTES, READABLE_PROT, MAP_SHARED | MAP_FIXED, r->fd,
+		    (off_t)(off & ~(PAGE_BYTES - 1))) == MAP_FAILED)
+		die("heal");
+}
+
 void ram_fini(struct ram *r)
 {
+	ddfs_mc_fini();
 	munmap(r->writable, r->media.size);
-	if (!ONE_VIEW)
+	if (r->writable != r->media.base)
 		munmap((void *)(uintptr_t)r->media.base, r->media.size);
 	close(r->fd);
 }

@@ -25,6 +25,11 @@ struct ram {
 void ram_init(struct ram *r, uint64_t size, uint64_t align);
 void ram_fini(struct ram *r);
 
+/* Each access to the page at off raises SIGBUS, as poison does, until it is healed, with what it
+ * held then or was stored through the door since. While nobody else stores. */
+void ram_poison(struct ram *r, uint64_t off);
+void ram_heal(struct ram *r, uint64_t off);
+
 /* The copy that another r has of the same size: what a crash would leave. */
 void ram_copy_image(struct ram *to, const struct ram *from);
 

@@ -90,6 +90,7 @@ static const struct policy_case {
 
 static void assert_stats(bool flushes, uint64_t bytes, uint64_t lines, uint64_t fences)
 {
+	ddfs_device_stats(dev);
 	ck_assert_uint_eq(media->stats.bytes_stored, bytes);
 	ck_assert_uint_eq(media->stats.lines_flushed, flushes ? lines : 0);
 	ck_assert_uint_eq(media->stats.lines_elided, flushes ? 0 : lines);
@@ -108,19 +109,19 @@ START_TEST(test_counters)
 	media->ops->copy(media, 4096, bytes, 8);
 	assert_stats(p->flushes, 8, 1, 0);
 	media->ops->copy(media, 4096 + 60, bytes, 8); /* across two lines */
-	assert_stats(p->flushes, 16, 3, 0);
+	assert_stats(p->flushes, 16, 2, 0);	      /* the first of which is the one before */
 	media->ops->copy(media, 8192, bytes, 8192);
-	assert_stats(p->flushes, 16 + 8192, 3 + 128, 0);
+	assert_stats(p->flushes, 16 + 8192, 2 + 128, 0);
 	media->ops->set(media, 64, 0, 65);
-	assert_stats(p->flushes, 81 + 8192, 5 + 128, 0);
+	assert_stats(p->flushes, 81 + 8192, 4 + 128, 0);
 	media->ops->flush(media, 0, 4096);
-	assert_stats(p->flushes, 81 + 8192, 69 + 128, 0);
+	assert_stats(p->flushes, 81 + 8192, 67 + 128, 0); /* not the last of the set */
 	media->ops->copy(media, 4096, bytes, 0);
-	assert_stats(p->flushes, 81 + 8192, 69 + 128, 0);
+	assert_stats(p->flushes, 81 + 8192, 67 + 128, 0);
 	ck_assert_int_eq(media->ops->drain(media), 0);
-	assert_stats(p->flushes, 81 + 8192, 69 + 128, 1);
+	assert_stats(p->flushes, 81 + 8192, 67 + 128, 1);
 	ck_assert_uint_eq(media->stats.deep_flushes, 0);
-	ck_assert_int_eq(media->ops->deep_flush(media), 0);
+	ck_assert_int_eq(media->ops->deep_flush(media, DDFS_SYNC_FILE), 0);
 	ck_assert_uint_eq(media->stats.deep_flushes, 1);
 	ck_assert_int_eq(nr_syncs, 0); /* nothing behind the memory */
 	close_image();
@@ -156,6 +157,29 @@ START_TEST(test_stores)
 }
 END_TEST
 
+/* The image got shorter: what lies behind its end can't be read, as if it were poisoned. */
+START_TEST(test_poison)
+{
+	const uint64_t bad = IMAGE_BYTES / 2;
+	uint8_t bytes[8192], expected[8192];
+
+	open_image(IN_MEMORY, IMAGE_BYTES, policies[_i].wanted);
+	media->ops->set(media, bad - 4096, 7, 4096);
+	ck_assert_int_eq(media->ops->drain(media), 0);
+	memset(expected, 7, sizeof(expected));
+	ck_assert_int_eq(truncate(image.path, (off_t)bad), 0);
+	ck_assert_uint_eq(media->ops->copy_out(media, bytes, bad - 4095, 4095), 0);
+	ck_assert_uint_eq(media->ops->probe(media, bad - 4095, 4095), 0);
+	ck_assert_uint_eq(ddfs_device_stats(dev)->lines_lost, 0);
+	ck_assert_uint_eq(media->ops->copy_out(media, bytes, bad - 4000, 8000), 4000);
+	ck_assert_mem_eq(bytes, expected, 4000);
+	ck_assert_uint_eq(ddfs_device_stats(dev)->lines_lost, 1);
+	ck_assert_uint_eq(media->ops->probe(media, bad - 1, 4096), 4095);
+	ck_assert_uint_eq(ddfs_device_stats(dev)->lines_lost, 2);
+	close_image();
+}
+END_TEST
+
 /* ---- an image on a disk --------------------------------------------------------------------- */
 
 START_TEST(test_page_policy)
@@ -171,15 +195,15 @@ START_TEST(test_page_policy)
 	/* With nothing stored since, there is nothing to wait for. */
 	ck_assert_int_eq(media->ops->drain(media), 0);
 	ck_assert_int_eq(nr_syncs, 1);
-	ck_assert_uint_eq(media->stats.fences, 1);
-	ck_assert_int_eq(media->ops->deep_flush(media), 0);
+	ck_assert_uint_eq(ddfs_device_stats(dev)->fences, 1);
+	ck_assert_int_eq(media->ops->deep_flush(media, DDFS_SYNC_FILE), 0);
 	ck_assert_int_eq(nr_syncs, 2);
 	ck_assert_uint_eq(media->stats.deep_flushes, 1);
 
 	sync_result = ENOSPC;
 	media->ops->set(media, MIB, 2, 100);
 	ck_assert_int_eq(media->ops->drain(media), -EIO);
-	ck_assert_int_eq(media->ops->deep_flush(media), -EIO);
+	ck_assert_int_eq(media->ops->deep_flush(media, DDFS_SYNC_FILE), -EIO);
 	sync_result = 0;
 	ck_assert_int_eq(media->ops->drain(media), 0);
 	close_image();
@@ -195,7 +219,7 @@ START_TEST(test_disk_deep_flush_not_elided)
 	media->ops->set(media, MIB, 1, 100);
 	ck_assert_int_eq(media->ops->drain(media), 0);
 	ck_assert_int_eq(nr_syncs, 0);
-	ck_assert_int_eq(media->ops->deep_flush(media), 0);
+	ck_assert_int_eq(media->ops->deep_flush(media, DDFS_SYNC_FILE), 0);
 	ck_assert_int_eq(nr_syncs, 1);
 	close_image();
 }
@@ -207,7 +231,7 @@ END_TEST
 
 static void *deep_flush_thread(void *arg)
 {
-	return (void *)(intptr_t)media->ops->deep_flush(arg);
+	return (void *)(intptr_t)media->ops->deep_flush(arg, DDFS_SYNC_FILE);
 }
 
 /* All eight ask within the first one's time, so that two runs serve them. */
@@ -230,6 +254,9 @@ START_TEST(test_deep_flush_shared)
 	ck_assert_int_ge(nr_syncs, 1);
 	ck_assert_int_lt(nr_syncs, NR_THREADS);
 	ck_assert_uint_eq(media->stats.deep_flushes, (unsigned int)nr_syncs);
+	ck_assert_uint_eq(media->stats.syncs[DDFS_SYNC_FILE], NR_THREADS);
+	ck_assert_uint_gt(media->stats.most_shared, 1);
+	ck_assert_uint_le(media->stats.most_shared, NR_THREADS);
 	close_image();
 }
 END_TEST
@@ -302,7 +329,8 @@ START_TEST(test_readonly)
 	ck_assert_int_eq(ddfs_device_open(image.path, &opt, &dev), 0);
 	media = ddfs_device_media(dev);
 	ck_assert(media->readonly);
-	ck_assert_ptr_null(media->ops);
+	ck_assert_ptr_null(media->ops->copy);
+	ck_assert_uint_eq(media->ops->probe(media, MIB, MIB), 0);
 	ck_assert_int_eq(media->base[MIB], 0);
 	ck_assert_str_eq(ddfs_device_persistence(dev), "read-only");
 	ck_assert_str_eq(ddfs_device_readonly_reason(dev), "opened read-only");
@@ -358,6 +386,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, test_counters, 0, NR_POLICIES);
 	tcase_add_loop_test(tc, test_stores, 0, NR_POLICIES);
+	tcase_add_loop_test(tc, test_poison, 0, NR_POLICIES);
 	tcase_add_test(tc, test_page_policy);
 	tcase_add_loop_test(tc, test_disk_deep_flush_not_elided, 0, 2);
 	tcase_add_test(tc, test_deep_flush_shared);

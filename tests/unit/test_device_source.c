@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 
 #include "src/device/device.h"
+#include "src/device/map.h"
 #include "src/device/source.h"
 #include "tests/unit/test_device_image.h"
 
@@ -154,6 +155,49 @@ START_TEST(test_persistence_word)
 }
 END_TEST
 
+/* What the next mapping of a part can't read: as the end of a file that was cut short behind it. */
+static int cut_fd = -1;
+
+void *__real_pmem2_map_get_address(struct pmem2_map *map);
+void *__wrap_pmem2_map_get_address(struct pmem2_map *map);
+void *__wrap_pmem2_map_get_address(struct pmem2_map *map)
+{
+	if (cut_fd >= 0)
+		ck_assert_int_eq(ftruncate(cut_fd, 0), 0);
+	return __real_pmem2_map_get_address(map);
+}
+
+/* An image, read as a device of that alignment would be. */
+static const uint64_t alignments[] = { 4096, 2 * MIB };
+
+START_TEST(test_block)
+{
+	struct ddfs_source src = {
+		.kind = DDFS_SOURCE_DEVDAX, .size_bytes = 16 * MIB, .align_bytes = alignments[_i]
+	};
+	uint8_t block[DDFS_HEAD_BYTES];
+	const uint64_t last = 16 * MIB - sizeof(block);
+	struct image image;
+	int fd;
+
+	image_make(&image, IN_MEMORY, 16 * MIB);
+	fd = open(image.path, O_RDWR);
+	ck_assert_int_eq(pwrite(fd, "first", 5, 0), 5);
+	ck_assert_int_eq(pwrite(fd, "last", 4, (off_t)last), 4);
+	ck_assert_int_eq(ddfs_map_read_head(fd, &src, block), 0);
+	ck_assert(memcmp(block, "first", 5) == 0);
+	ck_assert_int_eq(ddfs_map_read_block(fd, &src, last, block), 0);
+	ck_assert(memcmp(block, "last", 4) == 0);
+	ck_assert_int_eq(ddfs_map_read_block(fd, &src, 16 * MIB, block), -EINVAL);
+	cut_fd = fd;
+	ck_assert_int_eq(ddfs_map_read_head(fd, &src, block), -EIO);
+	ck_assert_int_eq(ftruncate(fd, 16 * MIB), 0);
+	ck_assert_int_eq(ddfs_map_read_block(fd, &src, last, block), -EIO);
+	close(fd);
+	image_remove(&image);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("device source");
@@ -166,6 +210,7 @@ int main(void)
 	tcase_add_test(tc, test_fifo);
 	tcase_add_test(tc, test_block_device);
 	tcase_add_loop_test(tc, test_persistence_word, 0, sizeof(words) / sizeof(words[0]));
+	tcase_add_loop_test(tc, test_block, 0, sizeof(alignments) / sizeof(alignments[0]));
 	suite_add_tcase(suite, tc);
 	return run_suite(suite);
 }

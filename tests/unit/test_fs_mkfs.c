@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "fs/core.h"
 #include "fs/format.h"
 #include "fs/mkfs.h"
 #include "tests/unit/check_image.h"
@@ -104,6 +105,11 @@ START_TEST(empty_image)
 	ck_assert(ddfs_probe_super(ram.media.base, &probe));
 	ck_assert_str_eq(probe.label, "a label");
 	ck_assert(memcmp(probe.uuid, p.uuid, 16) == 0 && !probe.mounted);
+	memset(&probe, 0, sizeof(probe));
+	ck_assert(ddfs_probe_backup(
+		ram.media.base + ddfs_probe_backup_off(ram.media.size), ram.media.size, &probe));
+	ck_assert_str_eq(probe.label, "a label");
+	ck_assert(!ddfs_probe_backup(ram.media.base, ram.media.size, &probe));
 	fs = ram_mount(&ram, NULL);
 	ck_assert(ddfs_probe_super(ram.media.base, &probe) && probe.mounted);
 	ddfs_fs_statfs(fs, &st);
@@ -165,6 +171,130 @@ START_TEST(largest)
 }
 END_TEST
 
+/* ---- on a device with bad blocks ------------------------------------------------------------ */
+
+/* What it lists. The case runs in a process of its own. */
+static uint64_t listed[80];
+static unsigned int nr_listed, nr_cleared;
+static bool clears;
+
+static int bad_ranges(
+	struct ddfs_media *m, void (*found)(void *arg, uint64_t off, uint64_t len), void *arg)
+{
+	(void)m;
+	for (unsigned int i = 0; i < nr_listed; i++)
+		found(arg, listed[i], 512);
+	return 0;
+}
+
+static int clear_poison(struct ddfs_media *m, uint64_t off, size_t len)
+{
+	struct ram *r = (struct ram *)((char *)m - offsetof(struct ram, media));
+
+	ck_assert(off % 4096 == 0 && len == 4096);
+	if (!clears)
+		return -EOPNOTSUPP;
+	nr_cleared++;
+	ram_heal(r, off);
+	return 0;
+}
+
+static struct ddfs_media_ops bad_ops(struct ram *r)
+{
+	struct ddfs_media_ops ops = *r->media.ops;
+
+	ops.bad_ranges = bad_ranges;
+	ops.clear_poison = clear_poison;
+	return ops;
+}
+
+/* A superblock that can't be read, listed blocks in the log and where files will be. */
+START_TEST(bad_blocks)
+{
+	struct ddfs_mkfs p = { .label = "a label" };
+	struct ddfs_media_ops ops;
+	struct ddfs_geometry g;
+	struct ram ram;
+
+	ram_init(&ram, 16 * MIB, 4096);
+	ops = bad_ops(&ram);
+	ram.media.ops = &ops;
+	clears = _i;
+	ck_assert_int_eq(ddfs_geometry_init(ram.media.size, 4096, false, &g), 0);
+	listed[0] = g.lanes_off + 5120;
+	listed[1] = g.data_off + MIB;
+	nr_listed = 2;
+	ram_poison(&ram, g.device_bytes - 4096);
+	ck_assert_int_eq(ddfs_mkfs_clear(&ram.media, &g), clears ? 0 : -EIO);
+	ck_assert_uint_eq(nr_cleared, clears ? 2 : 0);
+	ck_assert_int_eq(ddfs_mkfs(&ram.media, &p, &g), 0);
+	ck_assert_int_eq(ddfs_mkfs_check(&ram.media, &g), clears ? 0 : -EIO);
+	ram_heal(&ram, g.device_bytes - 4096);
+	ck_assert_int_eq(ddfs_mkfs_check(&ram.media, &g), 0);
+	ck_image(&ram.media);
+	ram_fini(&ram);
+}
+END_TEST
+
+/* Some have too many to be listed. */
+START_TEST(too_many_bad_blocks)
+{
+	struct ddfs_media_ops ops;
+	struct ddfs_geometry g;
+	struct ram ram;
+
+	ram_init(&ram, 16 * MIB, 4096);
+	ops = bad_ops(&ram);
+	ram.media.ops = &ops;
+	clears = true;
+	ck_assert_int_eq(ddfs_geometry_init(ram.media.size, 4096, false, &g), 0);
+	for (nr_listed = 0; nr_listed < 64; nr_listed++)
+		listed[nr_listed] = nr_listed * 4096;
+	ck_assert_int_eq(ddfs_mkfs_clear(&ram.media, &g), 0);
+	listed[nr_listed++] = g.device_bytes - 512;
+	ck_assert_int_eq(ddfs_mkfs_clear(&ram.media, &g), -EIO);
+	ram_fini(&ram);
+}
+END_TEST
+
+/* The pagemap on the device can't be read: listed on a clean mount, or found after a crash. */
+START_TEST(bad_pagemap)
+{
+	struct ddfs_mkfs p = { .label = "a label", .map_dev = true };
+	bool crash = _i & 1, can_clear = _i & 2;
+	struct ddfs_media_ops ops;
+	struct ram made, ram;
+	struct ddfs_geometry g;
+	struct ddfs_fs *fs;
+
+	ram_init(&made, 16 * MIB, 4096);
+	ck_assert_int_eq(ddfs_geometry_init(made.media.size, 4096, true, &g), 0);
+	ck_assert_int_eq(ddfs_mkfs(&made.media, &p, &g), 0);
+	fs = ram_mount(&made, NULL);
+	ck_assert(fs->pins.map_on_device);
+	if (!crash)
+		ck_assert_int_eq(ddfs_fs_close(fs), 0);
+	ram_copy_image(&ram, &made);
+	if (crash)
+		ck_assert_int_eq(ddfs_fs_close(fs), 0);
+	ops = bad_ops(&ram);
+	ram.media.ops = &ops;
+	clears = can_clear;
+	listed[0] = g.pagemap_off + 1024;
+	nr_listed = !crash;
+	ram_poison(&ram, g.pagemap_off);
+	fs = ram_mount(&ram, NULL);
+	ck_assert_int_eq(fs->pins.map_on_device, can_clear);
+	ck_assert_int_eq(ddfs_fs_close(fs), 0);
+	ram_heal(&ram, g.pagemap_off);
+	fs = ram_mount(&ram, NULL);
+	ck_assert(fs->pins.map_on_device);
+	ck_assert_int_eq(ddfs_fs_close(fs), 0);
+	ram_fini(&ram);
+	ram_fini(&made);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
@@ -172,7 +302,10 @@ int main(void)
 		{ "limits", limits, 0 },
 		{ "empty image", empty_image, 14 },
 		{ "largest", largest, 0 },
+		{ "bad blocks", bad_blocks, 2 },
+		{ "too many bad blocks", too_many_bad_blocks, 0 },
+		{ "bad pagemap", bad_pagemap, 4 },
 	};
 
-	return suite_run("fs_mkfs", cases, 4);
+	return suite_run("fs_mkfs", cases, 7);
 }

@@ -17,6 +17,7 @@
 #include "tests/unit/check_image.h"
 #include "tests/unit/model.h"
 #include "tests/unit/suite.h"
+#include "tests/unit/weighted.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -34,10 +35,7 @@ static const struct setup {
 #define NR_SETUPS (sizeof(setups) / sizeof(setups[0]))
 #define NR_SEEDS  2
 
-static const struct {
-	model_op op;
-	unsigned int weight;
-} ops[] = {
+static const struct weighted_call ops[] = {
 	{ model_op_create, 14 },
 	{ model_op_link, 4 },
 	{ model_op_unlink, 7 },
@@ -59,15 +57,7 @@ static const struct {
 
 static void one_step(struct world *w)
 {
-	unsigned int total = 0, at;
-	size_t i = 0;
-
-	for (size_t k = 0; k < sizeof(ops) / sizeof(ops[0]); k++)
-		total += ops[k].weight;
-	at = (unsigned int)rng_below(&w->rng, total);
-	while (at >= ops[i].weight)
-		at -= ops[i++].weight;
-	ops[i].op(w);
+	weighted_pick(&w->rng, ops, sizeof(ops) / sizeof(ops[0]))->call(w);
 }
 
 static void begin(struct world *w, const struct setup *s, uint64_t seed)

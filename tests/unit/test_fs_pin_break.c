@@ -4,7 +4,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +11,9 @@
 
 #include "tests/unit/check_image.h"
 #include "tests/unit/pin_stage.h"
+#include "tests/unit/pin_words.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/tree.h"
-
-#define NR(a) (sizeof(a) / sizeof((a)[0]))
-#define KEEP  FALLOC_FL_KEEP_SIZE
-#define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
-#define UNITS DDFS_PIN_WHOLE_UNITS
-#define FAULT DDFS_PIN_FAULT
 
 /* Files are of this many blocks, FIRST to LAST of them pinned. */
 #define NR_BLOCKS 64u

@@ -17,12 +17,8 @@ START_TEST(nobody_left)
 {
 	struct pin_stage s;
 	struct ddfs_inode *ip;
-	uint64_t off;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
-	ddfs_inode_put(ip);
-	stage_crash(&s, 0);
+	stage_init_crashed(&s, 0);
 	ck_assert_uint_eq(stage_recovery(&s).nr_pins_kept, 0);
 	ck_assert_uint_eq(stage_recovery(&s).nr_pins_dropped, 1);
 	ck_assert_uint_eq(pin_table_nr_records(&s), 0);
@@ -40,12 +36,8 @@ START_TEST(client_left)
 	struct pin_waiter w;
 	struct pin_stage s;
 	struct ddfs_inode *ip;
-	uint64_t off;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
-	ddfs_inode_put(ip);
-	stage_crash(&s, 1);
+	stage_init_crashed(&s, 1);
 	ck_assert_uint_eq(stage_recovery(&s).nr_pins_kept, 1);
 	ck_assert_uint_eq(stage_recovery(&s).nr_pins_dropped, 0);
 	ck_assert(stage_said(&s, "still hold"));
@@ -151,13 +143,9 @@ END_TEST
 START_TEST(half_gone)
 {
 	struct pin_stage s;
-	struct ddfs_inode *ip;
-	uint64_t off, want = _i == 0 ? 0 : 1;
+	uint64_t want = _i == 0 ? 0 : 1;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
-	ddfs_inode_put(ip);
-	stage_crash(&s, 1);
+	stage_init_crashed(&s, 1);
 	if (_i == 0)
 		s.alive_epoch = 0;
 	else
@@ -230,8 +218,7 @@ START_TEST(readonly_after_crash)
 	struct ddfs_inode *ip;
 	uint64_t off;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
+	ip = stage_init_pinned(&s, 10, &off);
 	ck_assert_int_eq(tree_unlink(s.root, "file"), 0);
 	ddfs_inode_put(ip);
 	s.opt.readonly = true;

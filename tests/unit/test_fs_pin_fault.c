@@ -3,25 +3,14 @@
  * end. */
 #include <check.h>
 #include <errno.h>
-#include <linux/falloc.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/unit/check_image.h"
 #include "tests/unit/pin_stage.h"
+#include "tests/unit/pin_words.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/tree.h"
-
-#define READ  DDFS_PIN_MODE_READ
-#define WRITE DDFS_PIN_MODE_WRITE
-#define RW    (READ | WRITE)
-#define FAULT DDFS_PIN_FAULT
-#define GROW  (DDFS_PIN_FAULT | DDFS_PIN_GROW)
-#define UNITS DDFS_PIN_WHOLE_UNITS
-#define KEEP  FALLOC_FL_KEEP_SIZE
-#define PUNCH (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE)
-
-#define NR(a) (sizeof(a) / sizeof((a)[0]))
 
 /* All free space holds what a file held once. */
 static void litter(struct pin_stage *s)

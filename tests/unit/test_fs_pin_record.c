@@ -9,10 +9,9 @@
 #include "tests/unit/check_image.h"
 #include "tests/unit/pin_stage.h"
 #include "tests/unit/pin_table.h"
+#include "tests/unit/pin_words.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/tree.h"
-
-#define RW (DDFS_PIN_MODE_READ | DDFS_PIN_MODE_WRITE)
 
 /* ---- records -------------------------------------------------------------------------------- */
 
@@ -102,8 +101,7 @@ START_TEST(head_damaged)
 	struct ddfs_inode *ip;
 	uint64_t off;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
+	ip = stage_init_pinned(&s, 10, &off);
 	ddfs_inode_put(ip);
 	s.ram.writable[pin_table_off(&s) + 4] ^= 0x55;
 	stage_crash(&s, 1);
@@ -123,8 +121,7 @@ START_TEST(record_damaged)
 	struct ddfs_inode *ip;
 	uint64_t off;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
+	ip = stage_init_pinned(&s, 10, &off);
 	stage_pin(&s, ip, 0, 1, 0);
 	ddfs_inode_put(ip);
 	((uint8_t *)pin_table_record(&s, 0))[4 + _i % 60] ^= 0x55;
@@ -155,8 +152,7 @@ START_TEST(record_nonsense)
 	struct ddfs_inode *ip;
 	uint64_t off;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
+	ip = stage_init_pinned(&s, 10, &off);
 	ddfs_inode_put(ip);
 	pin_table_forge(&s, 3,
 		(struct ddfs_pin_record){ .epoch = ddfs_to32(nonsense[_i].epoch),
@@ -184,8 +180,7 @@ START_TEST(strays)
 	struct ddfs_pin_record r;
 	uint64_t off, other_off, free_before, size;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
+	ip = stage_init_pinned(&s, 10, &off);
 	other = stage_pinned_file(&s, "other", 300, &other_off);
 	r = *pin_table_record(&s, 1);
 	if (_i == 0) {
@@ -238,8 +233,7 @@ START_TEST(stray_and_pin)
 	struct ddfs_pin_record r;
 	uint64_t off, id;
 
-	stage_init(&s, 32 * MIB, BLK, NULL);
-	ip = stage_pinned_file(&s, "file", 10, &off);
+	ip = stage_init_pinned(&s, 10, &off);
 	r = *pin_table_record(&s, 0);
 	r.gen = ddfs_to32(99);
 	r.len = ddfs_to32(3);

@@ -12,6 +12,7 @@
 
 #include "tests/unit/pins_world.h"
 #include "tests/unit/suite.h"
+#include "tests/unit/weighted.h"
 
 /* The sanitizers take many times longer for a step, and need fewer to see what they look for. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -32,10 +33,7 @@ static const struct setup {
 };
 #define NR_SETUPS (sizeof(setups) / sizeof(setups[0]))
 
-static const struct {
-	void (*call)(struct world *w);
-	unsigned int weight; /* how often, against the others */
-} calls[] = {
+static const struct weighted_call calls[] = {
 	{ do_pin, 2200 },
 	{ do_unpin, 1200 },
 	{ do_change, 1700 },
@@ -61,15 +59,7 @@ static const struct {
 
 static void one_step(struct world *w)
 {
-	unsigned int total = 0, at;
-	size_t i = 0;
-
-	for (size_t k = 0; k < sizeof(calls) / sizeof(calls[0]); k++)
-		total += calls[k].weight;
-	at = (unsigned int)rng_below(&w->rng, total);
-	while (at >= calls[i].weight)
-		at -= calls[i++].weight;
-	calls[i].call(w);
+	weighted_pick(&w->rng, calls, sizeof(calls) / sizeof(calls[0]))->call(w);
 	check_counts(w);
 	w->step++;
 }

@@ -147,15 +147,24 @@ START_TEST(who_is_recalled_does_not_wait)
 }
 END_TEST
 
-START_TEST(cancel_ends_a_wait_once)
+/* A pin of mine, the change that waits for it, and the pin of the same blocks that stands behind
+ * that. Returns the first. */
+static uint64_t pin_and_queue(struct waiter *change, struct waiter *pin)
 {
 	uint64_t a = stage_pin(&file, &mine, self, 0, 4), id;
-	struct waiter change, pin;
 
-	stage_waiter_init(&change);
-	stage_waiter_init(&pin);
-	ck_assert_int_eq(stage_try_break(&file, 0, 4, &change), -EINPROGRESS);
-	ck_assert_int_eq(stage_try_pin(&file, &theirs, child, 0, 4, &pin, &id), -EINPROGRESS);
+	stage_waiter_init(change);
+	stage_waiter_init(pin);
+	ck_assert_int_eq(stage_try_break(&file, 0, 4, change), -EINPROGRESS);
+	ck_assert_int_eq(stage_try_pin(&file, &theirs, child, 0, 4, pin, &id), -EINPROGRESS);
+	return a;
+}
+
+START_TEST(cancel_ends_a_wait_once)
+{
+	struct waiter change, pin;
+	uint64_t a = pin_and_queue(&change, &pin);
+
 	ck_assert(ddfs_wait_cancel(ls, &change.wait, -EINTR));
 	ck_assert_int_eq(change.err, -EINTR);
 	ck_assert(!ddfs_wait_cancel(ls, &change.wait, -EINTR));
@@ -172,13 +181,9 @@ END_TEST
 
 START_TEST(cancel_of_a_queued_pin)
 {
-	uint64_t a = stage_pin(&file, &mine, self, 0, 4), id;
 	struct waiter change, pin;
+	uint64_t a = pin_and_queue(&change, &pin);
 
-	stage_waiter_init(&change);
-	stage_waiter_init(&pin);
-	ck_assert_int_eq(stage_try_break(&file, 0, 4, &change), -EINPROGRESS);
-	ck_assert_int_eq(stage_try_pin(&file, &theirs, child, 0, 4, &pin, &id), -EINPROGRESS);
 	ck_assert(ddfs_wait_cancel(ls, &pin.wait, -EINTR));
 	ck_assert_int_eq(pin.err, -EINTR);
 	stage_unpin(&mine, a);
