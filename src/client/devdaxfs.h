@@ -49,12 +49,15 @@ const char *ddfs_errormsg(void);
 
 enum ddfs_map_flags {
 	DDFS_MAP_READ = 1 << 0,
-	DDFS_MAP_WRITE = 1 << 1,    /* fd must be open for reading and writing */
-	DDFS_MAP_GROW = 1 << 2,	    /* the file reaches at least to the end of the range then */
-	DDFS_MAP_NOWAIT = 1 << 3,   /* -EAGAIN rather than wait behind a change that waits */
-	DDFS_MAP_SNAPSHOT = 1 << 4, /* leave holes be: they are no extents of the lease. Leases
-				     * only: a mapping has no holes. Without it they are allocated
-				     * and zeroed, for which fd must be open for writing */
+	DDFS_MAP_WRITE = 1 << 1,     /* fd must be open for reading and writing */
+	DDFS_MAP_GROW = 1 << 2,	     /* the file reaches at least to the end of the range then */
+	DDFS_MAP_NOWAIT = 1 << 3,    /* -EAGAIN rather than wait behind a change that waits */
+	DDFS_MAP_SNAPSHOT = 1 << 4,  /* leave holes be: they are no extents of the lease. Leases
+				      * only: a mapping has no holes. Without it they are allocated
+				      * and zeroed, for which fd must be open for writing */
+	DDFS_MAP_BAD_HOLES = 1 << 5, /* leave pages that can't be read be: they are no extents of
+				      * the lease, and ddfs_lease_bad has them. Leases only.
+				      * Without it -EIO if there are any */
 };
 
 /* Pages of the device in a row that hold a part of the file. */
@@ -72,6 +75,10 @@ void ddfs_lease_delete(struct ddfs_lease *lease);
 
 /* Its extents, in the order of the file; valid until it is deleted or its mapping grows. */
 size_t ddfs_lease_extents(const struct ddfs_lease *lease, const struct ddfs_extent_range **out);
+
+/* The parts of it that are not pinned because they can't be read (DDFS_MAP_BAD_HOLES), in the same
+ * way. */
+size_t ddfs_lease_bad(const struct ddfs_lease *lease, const struct ddfs_extent_range **out);
 
 /* The device, open as the lease's mode asks; stays the lease's. For those who map extents
  * themselves, or hand them to a driver. */
@@ -121,6 +128,44 @@ void *ddfs_mapping_memcpy(const struct ddfs_mapping *m, void *dst, const void *s
 void *ddfs_mapping_memset(const struct ddfs_mapping *m, void *dst, int c, size_t len);
 /* As ddfs_lease_sync, for a range of the mapping in bytes from its start; len 0: to its end. */
 int ddfs_mapping_sync(struct ddfs_mapping *m, size_t off, size_t len);
+
+/* ---- poisoned memory ------------------------------------------------------------------------ */
+
+/*
+ * Whoever touches memory that the machine has lost gets SIGBUS from the kernel. These say which
+ * file that is, and where in it.
+ *
+ *	static int on_poison(const struct ddfs_poison *p, void *arg)
+ *	{
+ *		note(p->path, p->file_off);
+ *		return 0;
+ *	}
+ *	...
+ *	ddfs_poison_on_hit(on_poison, NULL);
+ */
+struct ddfs_poison {
+	const void *addr;		    /* that was touched, or asked for */
+	const struct ddfs_mapping *mapping; /* that it lies in */
+	uint64_t file_off; /* in the file, bytes: where the page begins that addr lies in */
+	uint64_t len;	   /* bytes from there on: 4096, or what the machine knows no closer */
+	const char
+		*path; /* of the file when it was mapped or grown; "" if that was not to be had */
+	int is_notice; /* 1: nobody has touched it yet (BUS_MCEERR_AO) */
+};
+
+/* What of a file lies at addr. For signal handlers too: takes no lock and no memory. path is good
+ * until the mapping is deleted or grown. -ENOENT, without a sentence: nothing that this process
+ * has mapped with ddfs_mapping_new. */
+int ddfs_poison_find(const void *addr, struct ddfs_poison *out);
+
+/* Has the process handle SIGBUS, and call fn in the thread and at the place that raised one in a
+ * mapping; NULL: no more. fn is in a signal handler (signal-safety(7)), with SIGBUS blocked. It
+ * returns 0 to have the signal go on to the handler that stood there before, which is to end the
+ * process if that was none; another value to have the access tried again, which wants it to have
+ * been healed; or it leaves with siglongjmp(3). *poison, path too, is gone when it returns. Each
+ * SIGBUS of anything else goes on to the handler that stood before, and who installs one later
+ * calls the one it finds, for what is not its own. Both last over fork. -ENOMEM. */
+int ddfs_poison_on_hit(int (*fn)(const struct ddfs_poison *poison, void *arg), void *arg);
 
 #ifdef __cplusplus
 }

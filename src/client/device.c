@@ -205,7 +205,6 @@ int ddfs_client_device_get(
 	struct ddfs_client_device like = {
 		.writable = writable,
 		.epoch = info->epoch,
-		.granularity = info->granularity,
 		.number = info->device,
 		.inode = info->inode,
 		.size_bytes = info->size_bytes,

@@ -29,9 +29,8 @@ struct ddfs_client_device {
 	bool writable;
 	uint8_t uuid[16];
 	uint32_t epoch;
-	uint32_t granularity; /* DDFS_IOC_GRANULARITY_* */
-	uint64_t number;      /* st_rdev, or st_dev of the image */
-	uint64_t inode;	      /* of the image, 0 for a device */
+	uint64_t number; /* st_rdev, or st_dev of the image */
+	uint64_t inode;	 /* of the image, 0 for a device */
 	uint64_t size_bytes;
 	uint64_t align_bytes; /* of what mmap(2) takes */
 

@@ -17,7 +17,7 @@
 
 #define ALL_FLAGS                                                                                  \
 	((unsigned int)(DDFS_MAP_READ | DDFS_MAP_WRITE | DDFS_MAP_GROW | DDFS_MAP_NOWAIT |         \
-			DDFS_MAP_SNAPSHOT))
+			DDFS_MAP_SNAPSHOT | DDFS_MAP_BAD_HOLES))
 
 static_assert(DDFS_MAP_READ == DDFS_IOC_PIN_READ && DDFS_MAP_WRITE == DDFS_IOC_PIN_WRITE, "mode");
 
@@ -71,6 +71,8 @@ static unsigned int pin_flags_of(unsigned int flags, int access)
 		pin_flags |= DDFS_IOC_PIN_GROW;
 	if (flags & DDFS_MAP_NOWAIT)
 		pin_flags |= DDFS_IOC_PIN_NOWAIT;
+	if (flags & DDFS_MAP_BAD_HOLES)
+		pin_flags |= DDFS_IOC_PIN_BAD_HOLES;
 	return pin_flags;
 }
 
@@ -112,6 +114,7 @@ static int open_device(
 {
 	if ((flags & DDFS_MAP_WRITE) && (info->flags & DDFS_IOC_INFO_READONLY))
 		return ddfs_client_error(-EROFS, "the filesystem is mounted read-only");
+	lease->granularity = info->granularity;
 	return ddfs_client_device_get(lease->fd, info, flags & DDFS_MAP_WRITE, &lease->device);
 }
 
@@ -130,23 +133,32 @@ int ddfs_client_lease_pin(struct ddfs_lease *lease, uint64_t off, uint64_t len, 
 	return access < 0 ? access : ddfs_client_pin_new(lease->fd, &params, out);
 }
 
+/* The extents of the pin that have just those of the flags; how many. */
+static size_t take_extents(
+	const struct ddfs_client_pin *pin, uint32_t flags, struct ddfs_extent_range *to)
+{
+	size_t i, nr = 0;
+
+	for (i = 0; i < pin->nr_extents; i++) {
+		const struct ddfs_ioc_extent *e = &pin->extents[i];
+
+		if ((e->flags & DDFS_CLIENT_NO_PAGES) == flags)
+			to[nr++] = (struct ddfs_extent_range){ e->off, e->device_off, e->len };
+	}
+	return nr;
+}
+
 int ddfs_client_lease_replace(struct ddfs_lease *lease, struct ddfs_client_pin *pin)
 {
 	struct ddfs_extent_range *ranges = calloc(pin->nr_extents + 1, sizeof(*ranges));
 	struct ddfs_client_pin old = lease->pin;
-	size_t i, nr = 0;
 
 	if (!ranges)
 		return ddfs_client_error(-ENOMEM, "no memory for the extents of a lease");
-	for (i = 0; i < pin->nr_extents; i++) {
-		const struct ddfs_ioc_extent *e = &pin->extents[i];
-
-		if (!(e->flags & (DDFS_IOC_EXTENT_HOLE | DDFS_IOC_EXTENT_UNWRITTEN)))
-			ranges[nr++] = (struct ddfs_extent_range){ e->off, e->device_off, e->len };
-	}
 	free(lease->ranges);
 	lease->ranges = ranges;
-	lease->nr_ranges = nr;
+	lease->nr_ranges = take_extents(pin, 0, ranges);
+	lease->nr_bad = take_extents(pin, DDFS_IOC_EXTENT_BAD, ranges + lease->nr_ranges);
 	lease->pin = *pin;
 	if (old.extents)
 		ddfs_client_pin_delete(lease->fd, &old);
@@ -220,7 +232,8 @@ int ddfs_lease_new(int fd, uint64_t off, uint64_t len, unsigned int flags, struc
 	if (ret)
 		return ret;
 	if (!(flags & DDFS_MAP_SNAPSHOT))
-		ret = ddfs_client_pin_check(&lease->pin, lease->pin.off, lease->pin.len);
+		ret = ddfs_client_pin_check(&lease->pin, lease->pin.off, lease->pin.len,
+			flags & DDFS_MAP_BAD_HOLES ? DDFS_IOC_EXTENT_BAD : 0);
 	if (ret)
 		ddfs_lease_delete(lease);
 	else
@@ -257,6 +270,14 @@ size_t ddfs_lease_extents(const struct ddfs_lease *lease, const struct ddfs_exte
 		return 0;
 	*out = lease->ranges;
 	return lease->nr_ranges;
+}
+
+size_t ddfs_lease_bad(const struct ddfs_lease *lease, const struct ddfs_extent_range **out)
+{
+	if (ddfs_client_lease_check(lease))
+		return 0;
+	*out = lease->ranges + lease->nr_ranges;
+	return lease->nr_bad;
 }
 
 int ddfs_lease_device_fd(const struct ddfs_lease *lease)

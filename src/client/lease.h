@@ -25,9 +25,10 @@ struct ddfs_lease {
 	int fd;	       /* of the file; -1 in a forked child */
 	int inherited; /* a forked child's copy of fd; else -1 */
 	struct ddfs_client_device *device;
+	uint32_t granularity; /* DDFS_IOC_GRANULARITY_*: of stores, when it was made */
 	struct ddfs_client_pin pin;
-	struct ddfs_extent_range *ranges;
-	size_t nr_ranges;
+	struct ddfs_extent_range *ranges; /* nr_ranges that are pinned, then the bad ones */
+	size_t nr_ranges, nr_bad;
 
 	/* protected by the process's lock */
 	struct ddfs_client_callback callback;

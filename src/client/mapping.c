@@ -14,6 +14,7 @@
 #include "src/client/error.h"
 #include "src/client/lease.h"
 #include "src/client/persist.h"
+#include "src/client/place.h"
 #include "src/client/view.h"
 #include "src/devdaxfs_ioctl.h"
 
@@ -26,9 +27,10 @@ struct ddfs_mapping {
 	unsigned int flags; /* DDFS_MAP_* */
 	uint64_t off;	    /* in the file */
 	size_t len;
-	char *address;		      /* of off */
-	struct ddfs_client_view view; /* of the whole units that it lies in */
-	atomic_int failed;	      /* -errno that ddfs_mapping_persist had no way to return */
+	char *address;			 /* of off */
+	struct ddfs_client_view view;	 /* of the whole units that it lies in */
+	struct ddfs_client_place *place; /* the view's */
+	atomic_int failed;		 /* -errno that ddfs_mapping_persist had no way to return */
 };
 
 /* ---- making one ----------------------------------------------------------------------------- */
@@ -62,7 +64,7 @@ static int settle_len(const struct ddfs_lease *lease, uint64_t off, uint64_t len
 	else if (off + len > end || off + len > ((size + PAGE_BYTES - 1) & -PAGE_BYTES))
 		return say_too_short(size);
 	*out = len;
-	return ddfs_client_pin_check(&lease->pin, off, len);
+	return ddfs_client_pin_check(&lease->pin, off, len, 0);
 }
 
 static int fill(struct ddfs_mapping *m, int fd, uint64_t len)
@@ -73,7 +75,7 @@ static int fill(struct ddfs_mapping *m, int fd, uint64_t len)
 
 	if (ret)
 		return ret;
-	granularity = m->lease->device->granularity;
+	granularity = m->lease->granularity;
 	m->is_page_granular = granularity == DDFS_IOC_GRANULARITY_PAGE;
 	ret = settle_len(m->lease, m->off, len, &m->len);
 	if (!ret)
@@ -81,9 +83,13 @@ static int fill(struct ddfs_mapping *m, int fd, uint64_t len)
 	if (!ret)
 		ret = ddfs_client_view_new(
 			&m->view, m->lease->device, &m->lease->pin, prot_of(m->flags));
+	if (!ret)
+		ret = ddfs_client_place_new(
+			m, m->lease->fd, &m->view, m->lease->pin.off, &m->place);
 	if (ret)
 		return ret;
 	m->address = m->view.base + (m->off - m->lease->pin.off);
+	ddfs_client_place_enter(m->place);
 	return 0;
 }
 
@@ -97,8 +103,10 @@ int ddfs_mapping_new(
 		return ddfs_client_error(-EINVAL,
 			"a mapping begins at a multiple of the page size, and %" PRIu64 " is none",
 			off);
-	if (flags & DDFS_MAP_SNAPSHOT)
-		return ddfs_client_error(-EINVAL, "DDFS_MAP_SNAPSHOT is for leases alone");
+	if (flags & (DDFS_MAP_SNAPSHOT | DDFS_MAP_BAD_HOLES))
+		return ddfs_client_error(-EINVAL,
+			"DDFS_MAP_SNAPSHOT and DDFS_MAP_BAD_HOLES are for leases alone: a mapping "
+			"has no holes");
 	m = calloc(1, sizeof(*m));
 	if (!m)
 		return ddfs_client_error(-ENOMEM, "no memory for a mapping");
@@ -117,16 +125,24 @@ static bool is_orphan(const struct ddfs_mapping *m)
 	return m->lease->fd < 0;
 }
 
+static void unmap(struct ddfs_mapping *m)
+{
+	/* a callback may be using it */
+	ddfs_lease_on_recall(m->lease, NULL, NULL);
+	if (m->place)
+		ddfs_client_place_leave(m->place);
+	ddfs_client_view_delete(&m->view);
+}
+
 void ddfs_mapping_delete(struct ddfs_mapping *m)
 {
 	if (!m)
 		return;
 	/* In a forked child others may be where the view was. */
-	if (m->view.base && !is_orphan(m)) {
-		/* a callback may be using it */
-		ddfs_lease_on_recall(m->lease, NULL, NULL);
-		ddfs_client_view_delete(&m->view);
-	}
+	if (m->view.base && !is_orphan(m))
+		unmap(m);
+	else
+		free(m->place);
 	ddfs_lease_delete(m->lease);
 	free(m);
 }
@@ -152,6 +168,7 @@ struct ddfs_lease *ddfs_mapping_lease(const struct ddfs_mapping *m)
  * the file's bytes are at both addresses until the old ones end. */
 static int grow(struct ddfs_mapping *m, size_t len)
 {
+	struct ddfs_client_place *place;
 	struct ddfs_client_view view;
 	struct ddfs_client_pin pin;
 	int ret = ddfs_client_lease_pin(
@@ -162,15 +179,23 @@ static int grow(struct ddfs_mapping *m, size_t len)
 	ret = ddfs_client_view_new(&view, m->lease->device, &pin, prot_of(m->flags));
 	if (ret)
 		goto err_pin;
-	ret = ddfs_client_lease_replace(m->lease, &pin);
+	ret = ddfs_client_place_new(m, m->lease->fd, &view, pin.off, &place);
 	if (ret)
 		goto err_view;
+	ret = ddfs_client_lease_replace(m->lease, &pin);
+	if (ret)
+		goto err_place;
+	ddfs_client_place_enter(place);
+	ddfs_client_place_leave(m->place);
 	ddfs_client_view_delete(&m->view);
+	m->place = place;
 	m->view = view;
 	m->address = view.base + (m->off - m->lease->pin.off);
 	m->len = len;
 	return 0;
 
+err_place:
+	free(place);
 err_view:
 	ddfs_client_view_delete(&view);
 err_pin:

@@ -12,7 +12,6 @@
 #include "src/devdaxfs_ioctl.h"
 
 #define PAGE_BYTES UINT64_C(4096)
-#define NO_PAGES   (DDFS_IOC_EXTENT_HOLE | DDFS_IOC_EXTENT_UNWRITTEN)
 
 static int run_ioctl(int fd, unsigned long number, void *arg)
 {
@@ -88,6 +87,10 @@ static const char *plain_reason(int ret)
 static const char *lease_reason(int ret)
 {
 	switch (ret) {
+	case -EIO:
+		return "a part of the range, or what the filesystem keeps of it, holds poison and "
+		       "cannot be read, as \"ddfs badblocks\" lists; writing whole blocks of 4096 "
+		       "bytes over it heals data, and DDFS_MAP_BAD_HOLES leases what is left";
 	case -EAGAIN:
 		return "a change of the file (truncate, punching holes) waits for the range, and "
 		       "leases come after it";
@@ -214,7 +217,7 @@ void ddfs_client_pin_free(struct ddfs_client_pin *pin)
 	pin->extents = NULL;
 }
 
-static bool covers(const struct ddfs_client_pin *pin, uint64_t off, uint64_t len)
+static bool covers(const struct ddfs_client_pin *pin, uint64_t off, uint64_t len, uint32_t holes)
 {
 	size_t i;
 
@@ -223,15 +226,17 @@ static bool covers(const struct ddfs_client_pin *pin, uint64_t off, uint64_t len
 	for (i = 0; i < pin->nr_extents; i++) {
 		const struct ddfs_ioc_extent *e = &pin->extents[i];
 
-		if ((e->flags & NO_PAGES) && e->off < off + len && off < e->off + e->len)
+		if ((e->flags & DDFS_CLIENT_NO_PAGES & ~holes) && e->off < off + len &&
+			off < e->off + e->len)
 			return false;
 	}
 	return true;
 }
 
-int ddfs_client_pin_check(const struct ddfs_client_pin *pin, uint64_t off, uint64_t len)
+int ddfs_client_pin_check(
+	const struct ddfs_client_pin *pin, uint64_t off, uint64_t len, uint32_t holes)
 {
-	if (covers(pin, off, len))
+	if (covers(pin, off, len, holes))
 		return 0;
 	return ddfs_client_error(-EBADF,
 		"the range has holes, and the file is open for reading alone: open it with O_RDWR, "

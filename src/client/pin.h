@@ -6,8 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ddfs_ioc_extent;
-struct ddfs_ioc_info;
+#include "src/devdaxfs_ioctl.h"
+
+/* Of extents that are told but not pinned. */
+#define DDFS_CLIENT_NO_PAGES                                                                       \
+	(DDFS_IOC_EXTENT_HOLE | DDFS_IOC_EXTENT_UNWRITTEN | DDFS_IOC_EXTENT_BAD)
 
 struct ddfs_client_pin {
 	uint64_t id;
@@ -34,8 +37,9 @@ void ddfs_client_pin_delete(int fd, struct ddfs_client_pin *pin);
 /* The memory alone. */
 void ddfs_client_pin_free(struct ddfs_client_pin *pin);
 
-/* -EBADF, with the sentence, if parts of [off, off + len) have no pages: only a file that is open
- * for writing is given some. */
-int ddfs_client_pin_check(const struct ddfs_client_pin *pin, uint64_t off, uint64_t len);
+/* -EBADF, with the sentence, if parts of [off, off + len) have no pages, but for such as holes
+ * (DDFS_IOC_EXTENT_*) allows: only a file that is open for writing is given some. */
+int ddfs_client_pin_check(
+	const struct ddfs_client_pin *pin, uint64_t off, uint64_t len, uint32_t holes);
 
 #endif

@@ -5,7 +5,9 @@
 #include "src/client/device.h"
 #include "src/client/error.h"
 #include "src/client/lease.h"
+#include "src/client/place.h"
 #include "src/client/process.h"
+#include "src/client/readers.h"
 #include "src/client/recall.h"
 
 /* The one global of the library: descriptors are the process's, and fork hands no argument on. */
@@ -58,6 +60,8 @@ static void fork_in_child(void)
 	LIST_INIT(&process.leases);
 	LIST_INIT(&process.devices);
 	ddfs_client_recall_orphan();
+	ddfs_client_place_orphan();
+	ddfs_client_readers_orphan();
 	/* who waited is not here */
 	process_woken = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	pthread_mutex_unlock(&process_lock);

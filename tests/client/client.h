@@ -79,6 +79,8 @@ uint64_t client_size(void); /* that it uses of its device */
 /* Where its device is; the test is skipped if that is not an image. */
 const char *client_image(void);
 
+bool client_is_device(void);
+
 /* Of the file: pins, and changes that wait for them. */
 uint64_t client_nr_pins(int fd);
 uint64_t client_nr_breaks(int fd);

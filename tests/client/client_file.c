@@ -137,6 +137,14 @@ const char *client_image(void)
 	return path;
 }
 
+bool client_is_device(void)
+{
+	struct ddfs_ioc_info info;
+
+	get_info(&info);
+	return info.inode == 0;
+}
+
 static struct ddfs_ioc_pin_stats stats_of(int fd)
 {
 	struct ddfs_ioc_pin_stats stats;

@@ -6,6 +6,8 @@
  *	probe write FILE	maps it for reading and writing
  *	probe crash FILE	maps it, says "ready", and at a line of input, before which the
  *				daemon was killed, checks what is left
+ *	probe holes FILE	leases what can be read of it, and prints that, and what can't: a
+ *				word, an offset and a length a line
  *
  * It prints the name of the errno, or "ok", and the library's sentence.
  */
@@ -61,25 +63,67 @@ static void crash(int fd, struct ddfs_mapping *m)
 	after_crash(fd, m);
 }
 
+static void print_ranges(const char *word, const struct ddfs_extent_range *r, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		printf("%s %llu %llu\n", word, (unsigned long long)r[i].file_off,
+			(unsigned long long)r[i].len);
+}
+
+static int holes(int fd)
+{
+	const struct ddfs_extent_range *r;
+	struct ddfs_lease *lease;
+	size_t nr;
+	int ret = ddfs_lease_new(fd, 0, 0, DDFS_MAP_READ | DDFS_MAP_BAD_HOLES, &lease);
+
+	if (ret)
+		return ret;
+	nr = ddfs_lease_extents(lease, &r);
+	print_ranges("good", r, nr);
+	nr = ddfs_lease_bad(lease, &r);
+	print_ranges("bad", r, nr);
+	ddfs_lease_delete(lease);
+	return 0;
+}
+
+static int map(int fd, const char *what)
+{
+	const bool is_reader = strcmp(what, "read") == 0;
+	struct ddfs_mapping *m;
+	int ret = ddfs_mapping_new(fd, 0, 0, DDFS_MAP_READ | (is_reader ? 0 : DDFS_MAP_WRITE), &m);
+
+	if (ret)
+		return ret;
+	if (strcmp(what, "crash") == 0)
+		crash(fd, m);
+	ddfs_mapping_delete(m);
+	return 0;
+}
+
+static bool is_known(const char *what)
+{
+	static const char *const words[] = { "read", "write", "crash", "holes" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(what, words[i]) == 0)
+			return true;
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc == 3 ? argv[1] : "";
-	const bool is_reader = strcmp(what, "read") == 0;
-	struct ddfs_mapping *m;
 	int fd, ret;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	CHECK(is_reader || strcmp(what, "write") == 0 || strcmp(what, "crash") == 0);
-	fd = open(argv[2], is_reader ? O_RDONLY : O_RDWR);
+	CHECK(is_known(what));
+	fd = open(argv[2], strcmp(what, "read") == 0 ? O_RDONLY : O_RDWR);
 	if (fd < 0) {
 		printf("%s open\n", strerrorname_np(errno));
 		return 0;
 	}
-	ret = ddfs_mapping_new(fd, 0, 0, DDFS_MAP_READ | (is_reader ? 0 : DDFS_MAP_WRITE), &m);
-	if (!ret && strcmp(what, "crash") == 0)
-		crash(fd, m);
+	ret = strcmp(what, "holes") == 0 ? holes(fd) : map(fd, what);
 	printf("%s %s\n", ret ? strerrorname_np(-ret) : "ok", ret ? ddfs_errormsg() : "");
-	if (!ret)
-		ddfs_mapping_delete(m);
 	return 0;
 }
