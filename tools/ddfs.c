@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Looks at mounted devdaxfs. Exits with 0, or with 1 after saying what is wrong. */
+/* Looks at mounted devdaxfs, and changes settings. Exits with 0, or with 1 after saying what is
+ * wrong. */
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -10,8 +11,11 @@
 #include "tools/ddfs.h"
 
 static const struct ddfs_command *const commands[] = {
+	&ddfs_command_badblocks,
 	&ddfs_command_map,
 	&ddfs_command_pins,
+	&ddfs_command_set,
+	&ddfs_command_stats,
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -22,7 +26,7 @@ static void print_usage(FILE *to)
 	      "\n",
 		to);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
-		fprintf(to, "  %-6s %-20s %s\n", commands[i]->name, commands[i]->synopsis,
+		fprintf(to, "  %-9s %-24s %s\n", commands[i]->name, commands[i]->synopsis,
 			commands[i]->summary);
 	fputs("\n"
 	      "  -V, --version   print the version\n"

@@ -17,8 +17,11 @@ struct ddfs_command {
 	int (*run)(int argc, char **argv);
 };
 
+extern const struct ddfs_command ddfs_command_badblocks;
 extern const struct ddfs_command ddfs_command_map;
 extern const struct ddfs_command ddfs_command_pins;
+extern const struct ddfs_command ddfs_command_set;
+extern const struct ddfs_command ddfs_command_stats;
 
 /* What the commands take that print a table of something. */
 struct ddfs_arguments {

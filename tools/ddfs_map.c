@@ -17,6 +17,7 @@ enum {
 	COLUMN_FLAGS,
 	COLUMN_HOLE,
 	COLUMN_UNWRITTEN,
+	COLUMN_BAD,
 	NR_COLUMNS
 };
 
@@ -27,6 +28,7 @@ static const struct ddfs_column columns[NR_COLUMNS] = {
 	[COLUMN_FLAGS] = { "FLAGS", NULL, DDFS_COLUMN_TEXT },
 	[COLUMN_HOLE] = { NULL, "hole", DDFS_COLUMN_BOOLEAN },
 	[COLUMN_UNWRITTEN] = { NULL, "unwritten", DDFS_COLUMN_BOOLEAN },
+	[COLUMN_BAD] = { NULL, "bad", DDFS_COLUMN_BOOLEAN },
 };
 
 struct map {
@@ -35,6 +37,15 @@ struct map {
 	uint64_t nr_extents;		    /* that have pages */
 	uint64_t written, unwritten, holes; /* bytes */
 };
+
+static const char *flag_name(uint32_t flags)
+{
+	if (flags & DDFS_IOC_EXTENT_HOLE)
+		return "hole";
+	if (flags & DDFS_IOC_EXTENT_BAD)
+		return "bad";
+	return flags & DDFS_IOC_EXTENT_UNWRITTEN ? "unwritten" : "";
+}
 
 static void add_extent(struct map *m, const struct ddfs_ioc_extent *e)
 {
@@ -46,9 +57,10 @@ static void add_extent(struct map *m, const struct ddfs_ioc_extent *e)
 	ddfs_table_set(m->table, COLUMN_LENGTH, "%" PRIu64, (uint64_t)e->len);
 	if (!hole)
 		ddfs_table_set(m->table, COLUMN_DEVICE, "%" PRIu64, (uint64_t)e->device_off);
-	ddfs_table_set(m->table, COLUMN_FLAGS, "%s", hole ? "hole" : unwritten ? "unwritten" : "");
+	ddfs_table_set(m->table, COLUMN_FLAGS, "%s", flag_name(e->flags));
 	ddfs_table_set_flag(m->table, COLUMN_HOLE, hole);
 	ddfs_table_set_flag(m->table, COLUMN_UNWRITTEN, unwritten);
+	ddfs_table_set_flag(m->table, COLUMN_BAD, e->flags & DDFS_IOC_EXTENT_BAD);
 
 	m->nr_extents += !hole;
 	*(hole ? &m->holes : unwritten ? &m->unwritten : &m->written) += e->len;

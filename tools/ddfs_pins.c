@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/types.h>
 
 #include "tools/ddfs.h"
 #include "tools/ddfs_table.h"
@@ -91,18 +91,6 @@ static const char *mode_name(uint32_t mode)
 	return mode == DDFS_IOC_PIN_WRITE ? "w" : "r";
 }
 
-static void set_since(struct ddfs_table *t, int64_t sec)
-{
-	time_t since = (time_t)sec;
-	char text[64];
-	struct tm tm;
-
-	if (!localtime_r(&since, &tm))
-		return;
-	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S%z", &tm);
-	ddfs_table_set(t, COLUMN_SINCE, "%s", text);
-}
-
 static void set_state(struct ddfs_table *t, const struct ddfs_ioc_pin_info *p)
 {
 	bool recalled = p->flags & DDFS_IOC_PINNED_RECALLED;
@@ -174,7 +162,7 @@ static void add_pin(
 	ddfs_table_set(t, COLUMN_LENGTH, "%" PRIu64, (uint64_t)p->len);
 	ddfs_table_set(t, COLUMN_PAGES, "%" PRIu64, (uint64_t)p->nr_pages);
 	ddfs_table_set(t, COLUMN_MODE, "%s", mode_name(p->mode));
-	set_since(t, p->since_sec);
+	ddfs_table_set_time(t, COLUMN_SINCE, p->since_sec);
 	set_state(t, p);
 	set_waiting(t, p);
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct ddfs_table {
 	struct libscols_table *table;
@@ -146,6 +147,18 @@ void ddfs_table_set(struct ddfs_table *t, size_t column, const char *format, ...
 void ddfs_table_set_flag(struct ddfs_table *t, size_t column, bool value)
 {
 	ddfs_table_set(t, column, "%d", value);
+}
+
+void ddfs_table_set_time(struct ddfs_table *t, size_t column, int64_t seconds)
+{
+	time_t time = (time_t)seconds;
+	char text[64];
+	struct tm tm;
+
+	if (!localtime_r(&time, &tm))
+		return;
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S%z", &tm);
+	ddfs_table_set(t, column, "%s", text);
 }
 
 int ddfs_table_print(struct ddfs_table *t)

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum ddfs_column_kind { DDFS_COLUMN_TEXT, DDFS_COLUMN_NUMBER, DDFS_COLUMN_BOOLEAN };
 
@@ -37,6 +38,8 @@ void ddfs_table_line(struct ddfs_table *t);
 void ddfs_table_set(struct ddfs_table *t, size_t column, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void ddfs_table_set_flag(struct ddfs_table *t, size_t column, bool value);
+/* Seconds since 1970. */
+void ddfs_table_set_time(struct ddfs_table *t, size_t column, int64_t seconds);
 
 /* To standard output. */
 int ddfs_table_print(struct ddfs_table *t);

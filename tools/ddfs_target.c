@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -83,7 +84,7 @@ void ddfs_target_close(struct ddfs_target *t)
 #define HANDLE_TYPE  0x81
 #define HANDLE_WORDS 3
 
-static int open_node(const struct ddfs_target *t, uint64_t node)
+static int open_node(const struct ddfs_target *t, uint64_t node, int flags)
 {
 	union {
 		struct file_handle handle;
@@ -95,7 +96,7 @@ static int open_node(const struct ddfs_target *t, uint64_t node)
 	int fd;
 
 	memcpy(h.handle.f_handle, words, sizeof(words));
-	fd = open_by_handle_at(t->fd, &h.handle, O_PATH | O_CLOEXEC);
+	fd = open_by_handle_at(t->fd, &h.handle, flags | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 
@@ -146,7 +147,7 @@ static bool find_name(int fd, struct ddfs_node_name *out)
 void ddfs_target_name(const struct ddfs_target *t, uint64_t node, struct ddfs_node_name *out)
 {
 	bool is_target = (uint32_t)node == t->st.st_ino;
-	int fd = is_target ? dup(t->fd) : open_node(t, node);
+	int fd = is_target ? dup(t->fd) : open_node(t, node, O_PATH);
 	bool known = false;
 
 	/* A node that is gone while its pages are still held had no name. */
@@ -157,4 +158,56 @@ void ddfs_target_name(const struct ddfs_target *t, uint64_t node, struct ddfs_no
 	}
 	if (!known)
 		snprintf(out->text, sizeof(out->text), "inode %u", (unsigned int)node);
+}
+
+/* ---- the root directory --------------------------------------------------------------------- */
+
+#define ROOT_NODE 1
+
+/* Takes the last name off; "/" stays. */
+static void strip_name(char *path)
+{
+	char *slash = strrchr(path, '/');
+
+	slash[slash == path] = '\0';
+}
+
+/* Up from the target, as long as that is the same filesystem. */
+static int open_above(const struct ddfs_target *t)
+{
+	char path[PATH_MAX];
+	struct stat st = t->st;
+	int fd;
+
+	if (!realpath(t->path, path))
+		return -errno;
+	while (st.st_ino != ROOT_NODE) {
+		if (strcmp(path, "/") == 0)
+			return -EXDEV;
+		strip_name(path);
+		if (stat(path, &st))
+			return -errno;
+		if (st.st_dev != t->st.st_dev)
+			return -EXDEV;
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int ddfs_target_open_root(const struct ddfs_target *t, struct ddfs_target *out)
+{
+	struct ddfs_target root = *t;
+
+	root.fd = open_above(t);
+	/* Where a part of it is mounted elsewhere too. */
+	if (root.fd < 0)
+		root.fd = open_node(t, ROOT_NODE, O_RDONLY | O_DIRECTORY);
+	if (root.fd < 0)
+		return root.fd;
+	if (fstat(root.fd, &root.st)) {
+		close(root.fd);
+		return -errno;
+	}
+	*out = root;
+	return 0;
 }

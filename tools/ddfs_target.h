@@ -21,6 +21,10 @@ struct ddfs_target {
 int ddfs_target_open(const char *path, struct ddfs_target *out);
 void ddfs_target_close(struct ddfs_target *t);
 
+/* The root directory of its mount, by the same name for messages; to be closed. -errno, and nothing
+ * is said. */
+int ddfs_target_open_root(const struct ddfs_target *t, struct ddfs_target *out);
+
 /* An ioctl(2) of it: 0 or -errno. */
 int ddfs_target_ioctl(const struct ddfs_target *t, unsigned long request, void *arg);
 
