@@ -6,12 +6,11 @@
 import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 
 from check import NOBODY, check, main, opened, same, write_file
+from command import DDFS, complaint, ddfs, ddfs_as_nobody, found, rows
 from pins import FAULT, PAGE, READ, WRITE, device_info, layout, list_pins, make_dax, pin_range
 from pins import unit_of, unpin, write_units
 from syscalls import FALLOC_KEEP_SIZE, FALLOC_PUNCH_HOLE, fallocate, ioctl_fallocate
@@ -20,27 +19,7 @@ from workers import LingeringWorker, Worker, wait_breaks
 
 UNIT = unit_of()
 ROOT = os.getcwd()
-DDFS = os.path.join(os.environ["DDFS_BUILD"], "tools/ddfs")
 PUNCH = FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE
-
-
-def ddfs(*arguments, status=0, **kwargs):
-    """What it prints, and what it complains of."""
-    result = subprocess.run([DDFS, *arguments], capture_output=True, text=True, check=False,
-        timeout=patience(30), **kwargs)
-    same(result.returncode, status, f"status of ddfs {arguments}, {result.stderr}")
-    check("Sanitizer" not in result.stderr, result.stderr)
-    return result.stdout, result.stderr
-
-
-def rows(command, *arguments):
-    """The rows of the table as lists of words, without the title."""
-    lines = ddfs(command, *arguments)[0].splitlines()
-    return [line.split() for line in lines[1:]]
-
-
-def found(what, command, *arguments):
-    return json.loads(ddfs(command, "--json", *arguments)[0])[what]
 
 
 def prepare(units=4):
@@ -179,7 +158,8 @@ def test_map():
         os.pwrite(fd, b"B" * UNIT, UNIT)
         fallocate(fd, FALLOC_KEEP_SIZE, 3 * UNIT, UNIT)
         wanted = [{"offset": e.off, "length": e.len, "device_offset": None if e.flags & 1
-            else e.device_off, "hole": bool(e.flags & 1), "unwritten": bool(e.flags & 2)}
+            else e.device_off, "hole": bool(e.flags & 1), "unwritten": bool(e.flags & 2),
+            "bad": False}
             for e in layout(fd)]
         same(len(wanted), 5)
         same(found("extents", "map", "f"), wanted)
@@ -214,12 +194,6 @@ def test_map_of_ordinary_files():
 # ---- when it cannot ---------------------------------------------------------------------------
 
 
-def complaint(*arguments, **kwargs):
-    out, text = ddfs(*arguments, status=1, **kwargs)
-    same(out, "", "output of a command that failed")
-    return text
-
-
 def test_help():
     for arguments in (("--help",), ("-h",), ("pins", "--help"), ("map", "-h")):
         check(ddfs(*arguments)[0].startswith("usage: ddfs"), f"{arguments}")
@@ -248,32 +222,21 @@ def test_complaints():
     check("neither" in complaint("map", "/dev/null"), "a device")
 
 
-def as_nobody():
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
-
-
 def test_other_users():
     """Root sees all, an owner its own files; nobody else does."""
     prepare()
     write_units("g", 1)
     os.chown("g", NOBODY, NOBODY)
-    with tempfile.TemporaryDirectory(dir="/tmp") as directory, opened("g") as fd, \
-            opened("f") as other:
-        os.chmod(directory, 0o755)
-        program = shutil.copy(DDFS, directory)
+    with opened("g") as fd, opened("f") as other:
         pin_range(fd, 0, 0, READ | WRITE, FAULT)
         pin_range(other)
-        same(len(json.loads(subprocess.run([program, "pins", "-J", "g"], preexec_fn=as_nobody,
-            capture_output=True, check=True).stdout)["pins"]), 1)
+        status, out, text = ddfs_as_nobody("pins", "-J", "g")
+        same((status, len(json.loads(out)["pins"])), (0, 1), text)
         for path in ("f", ROOT):
-            result = subprocess.run([program, "pins", path], preexec_fn=as_nobody,
-                capture_output=True, text=True, check=False)
-            same((result.returncode, result.stdout), (1, ""))
-            check("root" in result.stderr, result.stderr)
-        same(subprocess.run([program, "map", "f"], preexec_fn=as_nobody, capture_output=True,
-            check=False).returncode, 0)
+            status, out, text = ddfs_as_nobody("pins", path)
+            same((status, out), (1, ""))
+            check("root" in text, text)
+        same(ddfs_as_nobody("map", "f")[0], 0)
 
 
 def test_full_output():

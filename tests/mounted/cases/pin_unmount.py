@@ -4,7 +4,7 @@
 # size: 192
 # Unmounting while there are pins: nobody's pages are given away by it, neither then nor later.
 
-import errno
+import contextlib
 import os
 import select
 import signal
@@ -13,12 +13,11 @@ import time
 
 from check import check, error_of, main, opened, same
 from clients import Client
+from crash import GONE, pins_of
 from fill import empty_fill, filled_and_spared
-from pins import EARLIER, list_pins, pin_range, pin_stats, unit_of, unpin, write_units
+from pins import EARLIER, pin_range, pin_stats, unit_of, unpin, write_units
 from target import mount_line, on_target, patience, space, wait_for
 from workers import LingeringWorker, Worker, wait_breaks
-
-GONE = (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ENODEV)
 
 
 def prepare(target):
@@ -30,23 +29,31 @@ def umount(where):
     return subprocess.run(["umount", where], capture_output=True, text=True, check=False)
 
 
-def pins_of(where):
-    with opened(where, os.O_RDONLY) as root:
-        return list_pins(root)
+@contextlib.contextmanager
+def pinned_file(target, holder_of=Worker):
+    """Mounted, with a process that has the file open and pinned: it, its descriptor, the pin."""
+    prepare(target)
+    with holder_of() as holder:
+        fd = holder.call(os.open, f"{target.where}/f", os.O_RDWR)
+        yield holder, fd, holder.call(pin_range, fd).id
+
+
+def clean_again(target):
+    """The next mount knows of no pin."""
+    target.mount()
+    same(pins_of(target.where), [])
+    target.unmount()
 
 
 @on_target
 def test_busy(target):
     """umount(8) refuses while a holder has the file open, and all goes on."""
-    prepare(target)
-    with Worker() as holder:
-        fd = holder.call(os.open, f"{target.where}/f", os.O_RDWR)
-        pin = holder.call(pin_range, fd)
+    with pinned_file(target) as (holder, fd, pin):
         result = umount(target.where)
         check(result.returncode != 0 and "busy" in result.stderr, f"umount: {result}")
         same(holder.call(pin_stats, fd).pins, 1)
         same(holder.call(pin_stats, fd).recalled, 0)
-        holder.call(unpin, fd, pin.id)
+        holder.call(unpin, fd, pin)
         holder.call(pin_range, fd)
         holder.call(os.close, fd)
     target.unmount()
@@ -71,10 +78,7 @@ def test_behind_a_holder(target):
 @on_target
 def test_lingering(target):
     """The files are closed, so umount(8) works; the daemon stays until the holder has gone."""
-    prepare(target)
-    with LingeringWorker() as holder:
-        fd = holder.call(os.open, f"{target.where}/f", os.O_RDWR)
-        holder.call(pin_range, fd)
+    with pinned_file(target, LingeringWorker) as (holder, _, _):
         holder.kill()
         holder.wait_lingering()
         wait_for(lambda: umount(target.where).returncode == 0, 20, "the unmount")
@@ -82,9 +86,7 @@ def test_lingering(target):
         same(target.process.poll(), None, "the daemon's status")
         holder.end()
         same(target.wait_end(), 0)
-    target.mount()
-    same(pins_of(target.where), [])
-    target.unmount()
+    clean_again(target)
 
 
 # ---- SIGTERM ----------------------------------------------------------------------------------
@@ -103,19 +105,14 @@ def answer_recall(fd, pin, seconds):
 @on_target
 def test_terminated(target):
     """The holder is asked to let go, does so, and the daemon ends as if nothing had been."""
-    prepare(target)
-    with Worker() as holder:
-        fd = holder.call(os.open, f"{target.where}/f", os.O_RDWR)
-        pin = holder.call(pin_range, fd)
-        holder.start(answer_recall, fd, pin.id, 30)
+    with pinned_file(target) as (holder, fd, pin):
+        holder.start(answer_recall, fd, pin, 30)
         time.sleep(0.2)
         target.process.send_signal(signal.SIGTERM)
         same(holder.finish(40), True, "recalled")
         same(target.wait_end(), 0)
     check(not mount_line(target.where), "the mount is still there")
-    target.mount()
-    same(pins_of(target.where), [])
-    target.unmount()
+    clean_again(target)
 
 
 def pin_and_unpin(fd):
@@ -125,37 +122,29 @@ def pin_and_unpin(fd):
 @on_target
 def test_terminated_waits(target):
     """It waits for a holder that takes its time, and makes no new pins meanwhile."""
-    prepare(target)
-    with Worker() as holder, Worker() as new:
-        fd = holder.call(os.open, f"{target.where}/f", os.O_RDWR)
-        pin = holder.call(pin_range, fd)
+    with pinned_file(target) as (holder, fd, pin), Worker() as new:
         mine = new.call(os.open, f"{target.where}/f", os.O_RDWR)
         target.process.send_signal(signal.SIGTERM)
         wait_for(lambda: new.call(error_of, pin_and_unpin, mine), 20, "new pins to be refused")
         check(new.call(error_of, pin_and_unpin, mine) in GONE, "they fail with something else")
         check(target.process.poll() is None, "it did not wait")
         wait_for(lambda: "waiting for 1 pins" in target.log(), 10, "the log to say that it waits")
-        holder.call(error_of, unpin, fd, pin.id)
+        holder.call(error_of, unpin, fd, pin)
         same(target.wait_end(), 0)
-    target.mount()
-    same(pins_of(target.where), [])
-    target.unmount()
+    clean_again(target)
 
 
 @on_target
 def test_terminated_with_a_change_waiting(target):
     """Whoever waited is answered; it happened or it did not."""
-    prepare(target)
-    unit = unit_of(target.where)
     path = f"{target.where}/f"
-    with Worker() as holder, Worker() as other, opened(path) as look:
-        fd = holder.call(os.open, path, os.O_RDWR)
-        pin = holder.call(pin_range, fd)
+    with pinned_file(target) as (holder, fd, pin), Worker() as other, opened(path) as look:
+        unit = unit_of(target.where)
         other.start(error_of, os.truncate, path, 0)
         wait_breaks(look)
         target.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
-        holder.call(error_of, unpin, fd, pin.id)
+        holder.call(error_of, unpin, fd, pin)
         result = other.finish(40)
         check(result in (0,) + GONE, f"errno {result}")
         same(target.wait_end(), 0)
@@ -202,15 +191,12 @@ def test_stubborn(target):
 @on_target
 def test_lazily(target):
     """umount -l: the holder still has its file and its pins, and the daemon ends behind it."""
-    prepare(target)
-    with Worker() as holder:
-        fd = holder.call(os.open, f"{target.where}/f", os.O_RDWR)
-        pin = holder.call(pin_range, fd)
+    with pinned_file(target) as (holder, fd, pin):
         subprocess.run(["umount", "-l", target.where], check=True)
         time.sleep(0.3)
         check(target.process.poll() is None, "the daemon ended")
         same(holder.call(pin_stats, fd).pins, 1)
-        holder.call(unpin, fd, pin.id)
+        holder.call(unpin, fd, pin)
         holder.call(pin_range, fd)
         holder.call(os.close, fd)
         same(target.wait_end(), 0)

@@ -97,6 +97,7 @@ class Target:
         self.where = os.path.join(directory, "mnt")
         self.log_path = os.path.join(directory, "daemon.log")
         self.process = None
+        self.environment = None  # of the daemon; None: as here
         os.makedirs(self.where, exist_ok=True)
 
     @staticmethod
@@ -142,7 +143,7 @@ class Target:
         """Start a daemon in the foreground and wait until its mount can be used."""
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(self.command(options), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, start_new_session=True)
+                stdout=log, stderr=log, start_new_session=True, env=self.environment)
         try:
             wait_for(self.is_settled, seconds, f"the mount at {self.where}")
         except AssertionError:
@@ -162,7 +163,8 @@ class Target:
         before = mount_line(where)
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(self.command(options, where, source), stdout=log, stderr=log,
-                                       stdin=subprocess.DEVNULL, start_new_session=True)
+                                       stdin=subprocess.DEVNULL, start_new_session=True,
+                                       env=self.environment)
             try:
                 wait_for(lambda: process.poll() is not None or mount_line(where) != before, 30,
                          "devdaxfs to mount or to end")
