@@ -43,6 +43,7 @@ static const struct {
 	{ "hold", 3, workload_hold },
 	{ "park", 2, workload_park },
 	{ "map", 4, workload_map },
+	{ "sync", 3, workload_sync },
 };
 
 int main(int argc, char **argv)

@@ -283,6 +283,14 @@ static void op_readdir(
 	fuse_reply_buf(req, NULL, 0);
 }
 
+static void op_fsync(fuse_req_t req, fuse_ino_t node, int datasync, struct fuse_file_info *fi)
+{
+	(void)node;
+	(void)datasync;
+	(void)fi;
+	fuse_reply_err(req, 0);
+}
+
 static const struct fuse_lowlevel_ops floor_ops = {
 	.lookup = op_lookup,
 	.forget = op_forget,
@@ -297,6 +305,7 @@ static const struct fuse_lowlevel_ops floor_ops = {
 	.release = op_release,
 	.read = op_read,
 	.write = op_write,
+	.fsync = op_fsync,
 	.ioctl = op_ioctl,
 	.opendir = op_opendir,
 	.readdir = op_readdir,

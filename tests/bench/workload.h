@@ -49,6 +49,9 @@ void workload_park(char **argv);
  * a mapping of libdevdaxfs and through one of the device that it lies on, by turns. */
 void workload_map(char **argv);
 
+/* FILE THREADS MSEC: each thread appends blocks to FILE.0, FILE.1 ... and syncs each of them. */
+void workload_sync(char **argv);
+
 /* ---- shared --------------------------------------------------------------------------------- */
 
 uint64_t number(const char *word);

@@ -6,8 +6,8 @@ import os
 import platform
 import statistics
 
-UNITS = {"µs": "{:.2f}", "MiB/s": "{:.0f}", "1/s": "{:.0f}", "ms": "{:.1f}", "MiB": "{:.1f}",
-         "fences": "{:.2f}", "bytes": "{:.0f}"}
+UNITS = {"ns": "{:.2f}", "µs": "{:.2f}", "MiB/s": "{:.0f}", "1/s": "{:.0f}", "ms": "{:.1f}",
+         "MiB": "{:.1f}", "fences": "{:.2f}", "bytes": "{:.0f}", "syncs": "{:.2f}"}
 
 
 class Results:
