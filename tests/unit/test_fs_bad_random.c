@@ -16,6 +16,11 @@
 #include "tests/unit/rng.h"
 #include "tests/unit/suite.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STEPS 1500
+#else
+#define STEPS 4000
+#endif
 #define SIZE	  (128 * MIB)
 #define NR_FILES  2
 #define MAX_NR	  1024u
@@ -221,7 +226,7 @@ static void verify(struct world *w, struct file *f)
 /* Loop index: bit 0, the device can clear; bit 1, units of 2 MiB. */
 START_TEST(against_model)
 {
-	uint64_t steps = env_number("DDFS_TEST_STEPS", 4000), nr_free;
+	uint64_t steps = env_number("DDFS_TEST_STEPS", STEPS), nr_free;
 	struct world *w = calloc(1, sizeof(*w));
 
 	w->dax = _i & 2;
