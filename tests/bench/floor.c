@@ -171,6 +171,15 @@ static void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *f
 	fuse_reply_attr(req, &st, TIMEOUT);
 }
 
+/* What is changed is not kept, as little as what is written. */
+static void op_setattr(
+	fuse_req_t req, fuse_ino_t node, struct stat *attr, int to_set, struct fuse_file_info *fi)
+{
+	(void)attr;
+	(void)to_set;
+	op_getattr(req, node, fi);
+}
+
 /* ---- files ---------------------------------------------------------------------------------- */
 
 /* The flags of devdaxfs's opens. libfuse has no name for one of them, hence these answers are put
@@ -296,6 +305,7 @@ static const struct fuse_lowlevel_ops floor_ops = {
 	.forget = op_forget,
 	.forget_multi = op_forget_multi,
 	.getattr = op_getattr,
+	.setattr = op_setattr,
 	.mkdir = op_mkdir,
 	.unlink = op_unlink,
 	.rmdir = op_unlink,

@@ -12,12 +12,10 @@ struct suite_case {
 	int loops; /* run with _i from 0 on; 0: once */
 };
 
-/* Returns what main returns. CTest limits the time. */
-static inline int suite_run(const char *name, const struct suite_case *cases, size_t nr)
+/* CTest limits the time. */
+static inline Suite *suite_make(const char *name, const struct suite_case *cases, size_t nr)
 {
 	Suite *suite = suite_create(name);
-	SRunner *runner;
-	int nr_failed;
 
 	for (size_t i = 0; i < nr; i++) {
 		TCase *tc = tcase_create(cases[i].name);
@@ -26,7 +24,15 @@ static inline int suite_run(const char *name, const struct suite_case *cases, si
 		tcase_add_loop_test(tc, cases[i].test, 0, cases[i].loops ? cases[i].loops : 1);
 		suite_add_tcase(suite, tc);
 	}
-	runner = srunner_create(suite);
+	return suite;
+}
+
+/* Returns what main returns. */
+static inline int suite_run(const char *name, const struct suite_case *cases, size_t nr)
+{
+	SRunner *runner = srunner_create(suite_make(name, cases, nr));
+	int nr_failed;
+
 	srunner_run_all(runner, CK_ENV);
 	nr_failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -21,8 +21,8 @@
 #define IN_MEMORY "/dev/shm"
 #define ON_DISK	  "."
 
-/* Process that runs the suite: its images are known by it. */
-static pid_t image_owner;
+/* Process that runs the suite: its images are known by it. One for all files of a program. */
+__attribute__((weak)) pid_t image_owner;
 
 struct image {
 	char path[PATH_MAX];

@@ -423,5 +423,5 @@ int main(void)
 		{ "lines", test_lines, 2 * NR_OPERATIONS },
 	};
 
-	return suite_run("persist lines", cases, sizeof(cases) / sizeof(cases[0]));
+	return run_suite(suite_make("persist lines", cases, sizeof(cases) / sizeof(cases[0])));
 }

@@ -251,7 +251,7 @@ int main(void)
 		fputs("no process may be traced here\n", stderr);
 		return 77;
 	}
-	return suite_run("persist step", cases, sizeof(cases) / sizeof(cases[0]));
+	return run_suite(suite_make("persist step", cases, sizeof(cases) / sizeof(cases[0])));
 }
 
 #else

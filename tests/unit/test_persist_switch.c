@@ -240,5 +240,5 @@ int main(void)
 		{ "readonly", test_readonly, 0 },
 	};
 
-	return suite_run("persist switch", cases, sizeof(cases) / sizeof(cases[0]));
+	return run_suite(suite_make("persist switch", cases, sizeof(cases) / sizeof(cases[0])));
 }
