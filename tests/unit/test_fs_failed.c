@@ -9,9 +9,12 @@
 #include <sched.h>
 #include <semaphore.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "fs/core.h"
 #include "fs/format.h"
+#include "src/device/mc.h"
 #include "tests/unit/mounted.h"
 #include "tests/unit/suite.h"
 #include "tests/unit/tree.h"
@@ -28,7 +31,9 @@ static struct {
 	struct ddfs_media_ops ops;
 	const struct ddfs_media_ops *ram;
 	struct ddfs_inode *a, *b;
-	bool torn; /* only the first store of what is applied arrives */
+	volatile uint8_t *nowhere; /* a page that can't be stored to; NULL: none */
+	int faults_behind;	   /* this many fences, the next store does; -1: none does */
+	bool torn;		   /* only the first store of what is applied arrives */
 	void *(*meanwhile)(
 		void *); /* begins when the device has failed, and may wait for the commit */
 	pthread_t thread;
@@ -52,8 +57,23 @@ static int drain(struct ddfs_media *m)
 	return -EIO;
 }
 
+/* SIGBUS, as if the page at off of the writable view were gone. */
+static void store_nowhere(const struct ddfs_media *m, uint64_t off)
+{
+	int fd = memfd_create("nowhere", MFD_CLOEXEC);
+
+	t.faults_behind = -1;
+	t.nowhere = mmap(NULL, BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne((void *)(uintptr_t)t.nowhere, MAP_FAILED);
+	close(fd);
+	ddfs_mc_add_view((void *)(uintptr_t)t.nowhere, m->base + off / BLOCK * BLOCK, BLOCK);
+	*t.nowhere = 1;
+}
+
 static void copy(struct ddfs_media *m, uint64_t off, const void *src, size_t len)
 {
+	if (t.faults_behind >= 0 && fences == t.faults_behind)
+		store_nowhere(m, off);
 	if (!t.torn || fences != FENCE_LOG || !applied++)
 		t.ram->copy(m, off, src, len);
 }
@@ -82,6 +102,7 @@ static void begin(void)
 {
 	stay_on_one_cpu();
 	memset(&t, 0, sizeof(t));
+	t.faults_behind = -1;
 	sem_init(&t.stopped, 0, 0);
 	sem_init(&t.go, 0, 0);
 	ram_mkfs(&t.m.ram, SIZE, BLOCK);
@@ -136,6 +157,10 @@ static void end(void)
 	ddfs_inode_put(t.b);
 	ddfs_inode_put(t.m.root);
 	ddfs_fs_close(t.m.fs);
+	if (t.nowhere) {
+		ddfs_mc_remove_view((void *)(uintptr_t)t.nowhere);
+		munmap((void *)(uintptr_t)t.nowhere, BLOCK);
+	}
 	ram_fini(&t.m.ram);
 }
 
@@ -200,6 +225,35 @@ START_TEST(blocks_of_the_failed)
 }
 END_TEST
 
+/* File data that can't be stored is EIO, of a block that is known to be bad from then on; to write
+ * it again heals it. */
+START_TEST(store_of_data)
+{
+	begin();
+	fences = t.faults_behind = 0;
+	ck_assert_int_eq(tree_fill(t.a, 0, BLOCK, 'x'), -EIO);
+	fences = -1;
+	ck_assert(!ddfs_fs_is_readonly(t.m.fs));
+	ck_assert_uint_eq(ddfs_bad_count(t.m.fs), 1);
+	ck_assert_int_eq(tree_fill(t.a, 0, BLOCK, 'a'), BLOCK);
+	check_recovered();
+	end();
+}
+END_TEST
+
+/* A log that can't be is a device that fails: read-only, nobody's locks or lane lost. */
+START_TEST(store_of_log)
+{
+	begin();
+	t.faults_behind = 1;
+	write_that_fails();
+	ck_assert_int_eq(t.faults_behind, -1);
+	ck_assert_int_eq(tree_fill(t.b, BLOCK, LONG, 'b'), -EROFS);
+	check_recovered();
+	end();
+}
+END_TEST
+
 /* While a commit is prepared: a matter of errors=, not of the device. */
 START_TEST(bitmap_that_cannot_be_read)
 {
@@ -232,6 +286,8 @@ int main(void)
 		{ "another commit", another_commit, 0 },
 		{ "remount", remount, 0 },
 		{ "blocks of the failed", blocks_of_the_failed, 0 },
+		{ "a store of data", store_of_data, 0 },
+		{ "a store of the log", store_of_log, 0 },
 		{ "a bitmap that cannot be read", bitmap_that_cannot_be_read, 0 },
 	};
 
