@@ -265,14 +265,19 @@ static void set_elided(struct ddfs_door *door, uint64_t off, int c, size_t len)
 
 /* ---- either --------------------------------------------------------------------------------- */
 
+static void begin_store(struct ddfs_door *door, size_t len)
+{
+	note_store(door);
+	count(&interval.counts->bytes_stored, len);
+}
+
 void ddfs_store_copy(struct ddfs_media *m, uint64_t off, const void *src, size_t len)
 {
 	struct ddfs_door *door = door_of(m);
 
 	if (!len)
 		return;
-	note_store(door);
-	count(&interval.counts->bytes_stored, len);
+	begin_store(door, len);
 	if (is_flushed(door))
 		copy_flushed(door, off, src, len);
 	else
@@ -285,8 +290,7 @@ void ddfs_store_set(struct ddfs_media *m, uint64_t off, int c, size_t len)
 
 	if (!len)
 		return;
-	note_store(door);
-	count(&interval.counts->bytes_stored, len);
+	begin_store(door, len);
 	if (is_flushed(door))
 		set_flushed(door, off, c, len);
 	else

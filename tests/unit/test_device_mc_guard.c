@@ -153,15 +153,20 @@ static int load_unguarded(void)
 	return load_bad();
 }
 
-START_TEST(test_not_guarded)
+static void map_nobodys(void)
 {
 	int fd = memfd_create("eof", MFD_CLOEXEC);
 
-	signal(SIGBUS, SIG_DFL);
-	begin();
 	nobodys = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ck_assert_ptr_ne(nobodys, MAP_FAILED);
 	close(fd);
+}
+
+START_TEST(test_not_guarded)
+{
+	signal(SIGBUS, SIG_DFL);
+	begin();
+	map_nobodys();
 	ck_assert_int_eq(in_child(load_nobodys), -SIGBUS);
 	ck_assert_int_eq(in_child(load_unguarded), -SIGBUS);
 	end();
@@ -215,13 +220,9 @@ static int store_guarded(void)
 /* A fault whose address the kernel gives in the other view is the guard's too; a store is not. */
 START_TEST(test_view)
 {
-	int fd = memfd_create("eof", MFD_CLOEXEC);
-
 	signal(SIGBUS, SIG_DFL);
 	begin();
-	nobodys = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	ck_assert_ptr_ne(nobodys, MAP_FAILED);
-	close(fd);
+	map_nobodys();
 	ck_assert_int_eq(in_child(load_nobodys), -SIGBUS);
 	ddfs_mc_add_view(nobodys, ram.media.base + BAD, PAGE);
 	ck_assert_int_eq(load_nobodys_twice(), -EIO);

@@ -87,6 +87,13 @@ static void try_page(struct poison_stage *s, uint64_t off, bool warm)
 	poison_check_image(s);
 }
 
+static void log_page(const struct poison_page *page)
+{
+	if (getenv("DDFS_POISON_LOG"))
+		fprintf(stderr, "---- page %#llx (%d)\n", (unsigned long long)page->off,
+			page->part);
+}
+
 static void try_pages(bool crash, bool warm, bool clears)
 {
 	struct poison_stage *s = malloc(sizeof(*s));
@@ -94,9 +101,7 @@ static void try_pages(bool crash, bool warm, bool clears)
 	poison_init(s, crash);
 	s->clears = clears;
 	for (unsigned int i = 0; i < s->nr_pages; i += stride()) {
-		if (getenv("DDFS_POISON_LOG"))
-			fprintf(stderr, "---- page %#llx (%d)\n",
-				(unsigned long long)s->page[i].off, s->page[i].part);
+		log_page(&s->page[i]);
 		try_page(s, s->page[i].off, warm);
 	}
 	poison_fini(s);
@@ -179,9 +184,7 @@ static void mount_pages(bool crash, bool readonly, bool clears)
 	poison_init(s, crash);
 	s->clears = clears;
 	for (unsigned int i = 0; i < s->nr_pages; i += stride()) {
-		if (getenv("DDFS_POISON_LOG"))
-			fprintf(stderr, "---- page %#llx (%d)\n",
-				(unsigned long long)s->page[i].off, s->page[i].part);
+		log_page(&s->page[i]);
 		mount_page(s, &s->page[i], crash, readonly);
 	}
 	poison_fini(s);
