@@ -151,17 +151,22 @@ def run_one(name, function):
     return "ok", ""
 
 
+def tests_of(module):
+    """Its test_ functions, in the order they are written, or those named on the command line."""
+    tests = {name.removeprefix("test_"): function for name, function in vars(module).items()
+             if name.startswith("test_")}
+    for name in sys.argv[1:]:
+        if name not in tests:
+            sys.exit(f"no test is named {name}; there are: {', '.join(tests)}")
+    return {name: tests[name] for name in sys.argv[1:] or tests}
+
+
 def main():
-    """Run every test_ function of the calling module, in the order they are written."""
+    """Run the tests of the calling module."""
     os.umask(0o022)
-    module = sys.modules["__main__"]
     case = os.path.basename(sys.argv[0]).rsplit(".", 1)[0]
-    only = sys.argv[1:]
     failed = 0
-    for name, function in list(vars(module).items()):
-        name = name.removeprefix("test_") if name.startswith("test_") else None
-        if name is None or (only and name not in only):
-            continue
+    for name, function in tests_of(sys.modules["__main__"]).items():
         began = time.monotonic()
         result, text = run_one(name, function)
         reason = f" # {text}" if result == "skip" else f" # {time.monotonic() - began:.1f} s"
