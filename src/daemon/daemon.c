@@ -241,6 +241,18 @@ static int daemon_signals(void)
 	return signalfd(-1, &mask, SFD_CLOEXEC);
 }
 
+/* To be asked when the workers have ended: the one that answered INIT may say so late. */
+static int daemon_was_ready(struct ddfs_daemon *d)
+{
+	eventfd_t value;
+
+	if (eventfd_read(d->ready_fd, &value) == 0)
+		return 0;
+	ddfs_log_printf(
+		&d->log, LOG_ERR, "%s: ended before the kernel could use the mount", d->source);
+	return -EPROTO;
+}
+
 int ddfs_daemon_run(struct ddfs_daemon *d, void (*ready)(void *arg), void *ready_arg)
 {
 	int signal_fd = daemon_signals();
@@ -255,8 +267,10 @@ int ddfs_daemon_run(struct ddfs_daemon *d, void (*ready)(void *arg), void *ready
 	ddfs_handles_init(&d->handles);
 	ret = daemon_start(d);
 	if (!ret)
-		ret = ddfs_serve(d, signal_fd, ready, ready_arg);
+		ddfs_serve(d, signal_fd, ready, ready_arg);
 	err = daemon_stop(d);
+	if (!ret)
+		ret = daemon_was_ready(d);
 	pthread_mutex_destroy(&d->remount_lock);
 	close(d->ready_fd);
 	close(signal_fd);

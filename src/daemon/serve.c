@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <syslog.h>
 #include <time.h>
@@ -190,7 +189,7 @@ static void serve_wait(struct serve *s, void (*ready)(void *arg), void *ready_ar
 	}
 }
 
-int ddfs_serve(struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), void *ready_arg)
+void ddfs_serve(struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), void *ready_arg)
 {
 	struct ddfs_layouts *layouts = ddfs_fs_layouts(d->fs);
 	struct serve s = {
@@ -206,16 +205,9 @@ int ddfs_serve(struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), v
 		.next_tick = now_msec() + TICK_MSEC,
 		.connected = true,
 	};
-	eventfd_t value;
 
 	ddfs_log_printf(&d->log, LOG_INFO, "%s: mounted on %s, %u workers", d->source,
 		ddfs_session_mountpoint(d->session), ddfs_loop_threads(d->loop));
 	serve_wait(&s, ready, ready_arg);
 	serve_end(&s);
-	/* Never read: still there if INIT was answered. */
-	if (eventfd_read(d->ready_fd, &value) == 0)
-		return 0;
-	ddfs_log_printf(
-		&d->log, LOG_ERR, "%s: ended before the kernel could use the mount", d->source);
-	return -EPROTO;
 }

@@ -7,7 +7,7 @@ struct ddfs_daemon;
 
 /* Serves until a signal or umount(8) ends it; then has the mount taken out of the tree, lets pins
  * go or waits for them, and ends what waits. ready, unless NULL, is called once when the mount is
- * usable. -EPROTO: it never was. */
-int ddfs_serve(struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), void *ready_arg);
+ * usable. */
+void ddfs_serve(struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), void *ready_arg);
 
 #endif

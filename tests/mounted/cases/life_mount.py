@@ -4,6 +4,7 @@
 # Mounting, unmounting, mounting again; one owner at a time; mount points that will not do.
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -103,6 +104,21 @@ def test_busy():
         check(result.returncode != 0 and "busy" in result.stderr, result.stderr)
         os.write(fd, b"still works")
     target.unmount()
+
+
+def test_over_before_the_daemon_knows():
+    """Mounted, used and unmounted while the worker that answered INIT has not gone on yet."""
+    if not shutil.which("strace"):
+        raise Skip("no strace, which delays the worker")
+    target = fresh()
+    command = target.command()
+    slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=writev",
+            "-e", "inject=writev:delay_exit=500000:when=1"]
+    target.command = lambda *_: slow + command
+    target.mount()
+    write_file(f"{target.where}/f", b"one")
+    target.unmount()
+    check("before the kernel" not in target.log(), target.log())
 
 
 def test_everything_survives():
