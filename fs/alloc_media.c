@@ -72,11 +72,17 @@ static void group_free(struct ddfs_group *g)
 static int read_chunk(struct ddfs_fs *fs, uint32_t chunk, uint64_t used[8])
 {
 	const struct ddfs_chunk *c = (const void *)(fs->base + chunk_off(fs, chunk));
+	uint64_t fixed[8];
 
 	if (!ddfs_csum_holds(fs->csum_seed, chunk_off(fs, chunk), c, sizeof(*c)))
 		return ddfs_corrupt(fs, "chunk %u: its bitmap fails its checksum", chunk);
-	for (unsigned int w = 0; w < 8; w++)
+	chunk_fresh(fs, chunk, fixed);
+	for (unsigned int w = 0; w < 8; w++) {
 		used[w] = ddfs_le64(c->used[w]);
+		if (fixed[w] & ~used[w])
+			return ddfs_corrupt(
+				fs, "chunk %u: its bitmap has fixed structures as free", chunk);
+	}
 	return 0;
 }
 

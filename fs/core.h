@@ -76,6 +76,7 @@ struct ddfs_fs {
 	/* One bit a chunk: some block of it may have that, so that others need not be looked at. */
 	_Atomic uint64_t *node_chunks;
 	struct ddfs_inode *orphans; /* the orphan directory */
+	atomic_bool orphans_left;   /* some in it may have links: never cleared */
 	pthread_mutex_t dirty_lock;
 	struct ddfs_inode *dirty_head; /* oldest first; protected by dirty_lock */
 	struct ddfs_inode *dirty_tail;

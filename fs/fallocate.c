@@ -21,7 +21,9 @@ struct request {
 
 /* ---- allocate ------------------------------------------------------------------------------- */
 
-static int touch_size(struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q)
+/* changed: contents that there were, not the size alone. */
+static int touch_size(
+	struct ddfs_op *op, struct ddfs_inode *ip, const struct request *q, bool changed)
 {
 	struct ddfs_inode_disk *di;
 	uint64_t size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
@@ -34,7 +36,7 @@ static int touch_size(struct ddfs_op *op, struct ddfs_inode *ip, const struct re
 	di = ddfs_inode_edit(op->tx, ip);
 	if (!q->keep_size && q->end > size)
 		di->size = ddfs_to64(q->end);
-	ddfs_touch(di, !q->keep_size && q->end > size);
+	ddfs_touch(di, changed || (!q->keep_size && q->end > size));
 	return ddfs_op_commit(op);
 }
 
@@ -48,7 +50,7 @@ static int allocate(struct ddfs_op *op, struct ddfs_inode *ip, const struct requ
 {
 	int err = reserve(op, ip, q);
 
-	return err ? err : touch_size(op, ip, q);
+	return err ? err : touch_size(op, ip, q, false);
 }
 
 /* ---- punch and zero ------------------------------------------------------------------------- */
@@ -250,7 +252,7 @@ static int zero_range(struct ddfs_op *op, struct ddfs_inode *ip, const struct re
 		err = unwrite(op, ip, q);
 	if (!err)
 		err = zero_edges(ip, q);
-	return err ? err : touch_size(op, ip, q);
+	return err ? err : touch_size(op, ip, q, true);
 }
 
 /* ---- collapse and insert -------------------------------------------------------------------- */

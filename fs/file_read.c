@@ -297,6 +297,10 @@ static DDFS_GUARD_STEP int seek(struct ddfs_inode *ip, bool data, uint64_t *off)
 	if (err)
 		return err;
 	size = ddfs_le64(ddfs_inode_view(ip, NULL)->size);
+	/* A damaged file that has blocks of the inode table may have changed it since it was
+	 * checked: behind this blocks would be counted from the start again, without an end. */
+	if (size > DDFS_FILE_SIZE_MAX)
+		return ddfs_corrupt(ip->fs, "inode %u: no file has its size", ip->ino);
 	return *off >= size ? -ENXIO : seek_next(ip, size, data, off);
 }
 

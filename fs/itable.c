@@ -16,8 +16,8 @@
 int ddfs_itable_init(struct ddfs_fs *fs)
 {
 	struct ddfs_itable *t = &fs->itable;
+	uint64_t slots, max = (fs->end_block - fs->data_block) * DDFS_BLOCK_BYTES;
 	const struct ddfs_inode_disk *di;
-	uint64_t slots;
 	int err;
 
 	pthread_mutex_init(&t->lock, NULL);
@@ -27,8 +27,9 @@ int ddfs_itable_init(struct ddfs_fs *fs)
 		return err;
 	di = ddfs_itable_inode(fs);
 	slots = ddfs_le64(di->size) / DDFS_INODE_BYTES;
-	if (ddfs_le16(di->magic) != DDFS_INODE_MAGIC || slots <= DDFS_INO_FIRST ||
-		slots > UINT32_MAX || !ddfs_extent_inline_valid(fs, di))
+	/* Without a hole, hence no larger than the device: looking at all slots shall end. */
+	if (ddfs_le64(di->size) > max || ddfs_le16(di->magic) != DDFS_INODE_MAGIC ||
+		slots <= DDFS_INO_FIRST || slots > UINT32_MAX || !ddfs_extent_inline_valid(fs, di))
 		return ddfs_corrupt(fs, "the inode table's inode holds what cannot be");
 	t->nr_slots = (uint32_t)slots;
 	t->scanned = ddfs_le32(fs->super.first_free_inode);

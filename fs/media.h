@@ -35,8 +35,9 @@ enum ddfs_sync_cause {
 
 struct ddfs_media_ops {
 	/* Store len bytes at off and start them towards the persistence domain. Durable only
-	 * after the same thread's next drain. An aligned 8-byte word is never torn. A line that
-	 * stores one after the other fill is flushed once. */
+	 * after the same thread's next drain. Where off and len are multiples of 8, an aligned
+	 * 8-byte word is never torn. A line that stores one after the other fill is flushed
+	 * once. */
 	void (*copy)(struct ddfs_media *m, uint64_t off, const void *src, size_t len);
 
 	/* As copy, with len bytes of the value c. */

@@ -173,36 +173,47 @@ int ddfs_link(struct ddfs_inode *ip, struct ddfs_inode *dir, const char *name, s
 
 	if (err)
 		return err;
-	/* A directory has one name; and locking it behind another would break the order. */
+	/* A directory has one name; and locking it behind another would break the order. What is
+	 * none can't be dir: it could be ip. */
 	if (S_ISDIR(ip->type))
 		return -EPERM;
+	if (!S_ISDIR(dir->type))
+		return -ENOTDIR;
 	ddfs_op_begin(&op, dir->fs);
 	ddfs_op_lock(&op, dir, true);
 	ddfs_op_lock(&op, ip, true);
 	return ddfs_op_end(&op, DDFS_GUARDED(op.fs, link_into(&op, ip, dir, name, len, out)));
 }
 
-bool ddfs_link_drop_orphans(struct ddfs_inode *ip, int links)
+static bool becomes_orphan(struct ddfs_inode *ip, int links)
 {
 	const struct ddfs_inode_disk *di = ddfs_inode_view(ip, NULL);
 
 	if (ddfs_le32(di->nlink) > (uint32_t)links)
 		return false;
-	return ddfs_inode_in_use(ip) || !ddfs_inode_is_small(ip->fs, di);
+	/* One that could not be finished is an orphan already, and goes with its entry. */
+	return ddfs_inode_in_use(ip) || atomic_load(&ip->fs->orphans_left) ||
+	       !ddfs_inode_is_small(ip->fs, di);
+}
+
+void ddfs_link_drop_begin(
+	struct ddfs_op *op, struct ddfs_inode *ip, int links, struct ddfs_fate *fate)
+{
+	fate->is_orphan = becomes_orphan(ip, links);
+	if (fate->is_orphan)
+		ddfs_op_lock(op, op->fs->orphans, true);
 }
 
 int ddfs_link_drop(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode_disk *di, int links,
 	struct ddfs_fate *fate)
 {
-	bool orphan = ddfs_link_drop_orphans(ip, links);
-
 	if (ddfs_le32(di->nlink) < (uint32_t)links)
 		return ddfs_corrupt(op->fs, "inode %u has more names than links", ip->ino);
 	ddfs_touch(di, false);
 	ddfs_links_add(di, -links);
 	if (ddfs_le32(di->nlink))
 		return 0;
-	if (orphan) {
+	if (fate->is_orphan) {
 		if (!ddfs_inode_in_use(ip)) {
 			ddfs_inode_hold(ip);
 			fate->reap = ip;
@@ -258,8 +269,7 @@ static DDFS_GUARD_STEP int remove_locked(struct ddfs_op *op, struct ddfs_inode *
 	err = check_removal(dir, ip, want_dir);
 	if (err)
 		return err;
-	if (ddfs_link_drop_orphans(ip, links))
-		ddfs_op_lock(op, op->fs->orphans, true);
+	ddfs_link_drop_begin(op, ip, links, fate);
 	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;

@@ -26,14 +26,17 @@ void ddfs_links_add(struct ddfs_inode_disk *di, int n);
  * links is freed now if nobody has it open or pinned and it is small, else becomes an orphan. *fate
  * is for ddfs_link_dropped after the commit. */
 struct ddfs_fate {
+	bool is_orphan;		 /* for ddfs_link_drop */
 	struct ddfs_inode *bury; /* freed with the transaction */
 	struct ddfs_inode *reap; /* to free step by step; a reference */
 	struct ddfs_inode_disk last;
 };
+/* Before the transaction, ip locked: what becomes of ip when it loses that many links; locks what
+ * that takes. */
+void ddfs_link_drop_begin(
+	struct ddfs_op *op, struct ddfs_inode *ip, int links, struct ddfs_fate *fate);
 int ddfs_link_drop(struct ddfs_op *op, struct ddfs_inode *ip, struct ddfs_inode_disk *di, int links,
 	struct ddfs_fate *fate);
-/* Whether dropping links links of ip makes an orphan: fs->orphans is to be locked first. */
-bool ddfs_link_drop_orphans(struct ddfs_inode *ip, int links);
 /* After the commit, locks still held. */
 void ddfs_link_dropped(struct ddfs_fate *fate);
 /* After the locks are gone. */

@@ -25,13 +25,19 @@ static size_t orphan_name(uint32_t ino, char name[9])
 int ddfs_orphan_add(struct ddfs_tx *tx, uint32_t ino)
 {
 	struct ddfs_dirent_value v = { ddfs_to32(ino) };
-	struct ddfs_inode_disk *di = ddfs_inode_edit(tx, tx->fs->orphans);
-	struct ddfs_htree t;
 	char name[9];
+	struct ddfs_inode_disk *di = ddfs_inode_edit(tx, tx->fs->orphans);
+	size_t len = orphan_name(ino, name);
+	struct ddfs_hrecord r;
+	struct ddfs_htree t;
 	int err;
 
 	ddfs_dir_tree(di, &t);
-	err = ddfs_htree_insert(tx, &t, name, orphan_name(ino, name), 0, &v, sizeof(v));
+	/* One that met poison when it was to be finished is there still. */
+	err = ddfs_htree_find(tx->fs, tx, &t, name, len, &r);
+	if (err != -ENOENT)
+		return err;
+	err = ddfs_htree_insert(tx, &t, name, len, 0, &v, sizeof(v));
 	ddfs_dir_tree_save(di, &t);
 	return err;
 }
@@ -140,7 +146,7 @@ static int finish_trim(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32_t 
 	return err ? err : ddfs_extent_remove(tx, di, end, UINT32_MAX - end, true);
 }
 
-int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
+static DDFS_GUARD_STEP int finish(struct ddfs_op *op, struct ddfs_inode *ip)
 {
 	struct ddfs_inode_disk last, *di;
 	uint32_t end = end_block(ip);
@@ -163,6 +169,15 @@ int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
 		err = ddfs_op_commit(op);
 	if (!err && !ddfs_le32(last.nlink))
 		ddfs_inode_bury(ip, &last);
+	return err;
+}
+
+int ddfs_orphan_finish(struct ddfs_op *op, struct ddfs_inode *ip)
+{
+	int err = DDFS_GUARDED(op->fs, finish(op, ip));
+
+	if (err)
+		atomic_store(&op->fs->orphans_left, true);
 	return err;
 }
 
@@ -258,9 +273,10 @@ int ddfs_orphans_recover(struct ddfs_fs *fs, uint64_t *nr)
 		ret = recover_one(fs, first.ino);
 		/* A damaged one stays, with what it holds, as one that is pinned, and keeps nobody
 		 * from the others. */
-		if (ret == -EUCLEAN || ret == -EIO || ret == -EBUSY)
+		if (ret == -EUCLEAN || ret == -EIO || ret == -EBUSY) {
 			after = first.key;
-		else if (ret)
+			atomic_store(&fs->orphans_left, true);
+		} else if (ret)
 			return ret;
 		else
 			++*nr;

@@ -230,8 +230,8 @@ static DDFS_GUARD_STEP int rename_locked(struct ddfs_op *op, struct end *from, s
 	/* Two names of one file, or the same name twice: POSIX wants nothing done. */
 	if (err || from->ip == to->ip)
 		return err;
-	if (to->ip && !swap && ddfs_link_drop_orphans(to->ip, to->is_dir ? 2 : 1))
-		ddfs_op_lock(op, op->fs->orphans, true);
+	if (to->ip && !swap)
+		ddfs_link_drop_begin(op, to->ip, to->is_dir ? 2 : 1, fate);
 	err = ddfs_op_tx_reserve(op);
 	if (err)
 		return err;

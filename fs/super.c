@@ -277,14 +277,25 @@ static int write_copy(struct ddfs_fs *fs, uint64_t off)
 	return m->ops->drain(m);
 }
 
+/* Whether the copy is the one that counts, or as good. */
+static bool is_current(struct ddfs_fs *fs, uint64_t off)
+{
+	struct ddfs_super s;
+
+	return !fs->media->ops->copy_out(fs->media, &s, off, sizeof(s)) && is_valid(&s, off) &&
+	       ddfs_le64(s.seq) == ddfs_le64(fs->super.seq);
+}
+
 int ddfs_super_write(struct ddfs_fs *fs)
 {
+	uint64_t backup = ddfs_super_backup_off(ddfs_le64(fs->super.device_bytes));
+	/* One copy is whole at every moment: the last to go is not the only one that holds. */
+	bool second_first = is_current(fs, DDFS_SUPER_OFF) && !is_current(fs, backup);
 	int err;
 
 	fs->super.seq = ddfs_to64(ddfs_le64(fs->super.seq) + 1);
-	/* One copy is whole at every moment. */
-	err = write_copy(fs, DDFS_SUPER_OFF);
-	return err ? err : write_copy(fs, ddfs_super_backup_off(ddfs_le64(fs->super.device_bytes)));
+	err = write_copy(fs, second_first ? backup : DDFS_SUPER_OFF);
+	return err ? err : write_copy(fs, second_first ? DDFS_SUPER_OFF : backup);
 }
 
 void ddfs_boot_id(uint8_t id[16])

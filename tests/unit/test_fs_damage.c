@@ -15,6 +15,7 @@
 
 #include "fs/csum.h"
 #include "fs/format.h"
+#include "fs/mkfs.h"
 #include "tests/unit/check_image.h"
 #include "tests/unit/ram.h"
 #include "tests/unit/rng.h"
@@ -376,12 +377,89 @@ START_TEST(damaged_super)
 }
 END_TEST
 
+/* Until there is no room. */
+static void fill_up(struct patient *p)
+{
+	struct ddfs_fs_options opt = { .log = ram_log_nothing };
+	struct ddfs_fs *fs = ram_mount(&p->ram, &opt);
+	struct ddfs_inode *root = ram_root(fs);
+	struct ddfs_inode *ip = tree_make_get(root, "full", S_IFREG | 0644);
+	uint64_t off = 0;
+	ssize_t n;
+
+	while ((n = tree_fill(ip, off, 1 << 16, 'x')) > 0)
+		off += (uint64_t)n;
+	ck_assert_int_eq(n, -ENOSPC);
+	ddfs_inode_put(ip);
+	ddfs_inode_put(root);
+	ddfs_fs_close(fs);
+}
+
+/* So that what is free is counted. */
+static void mark_mounted(struct patient *p)
+{
+	const uint64_t offs[] = { 0, SIZE - 4096 };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct ddfs_super *s = (struct ddfs_super *)(p->ram.writable + offs[i]);
+
+		note_store(p, offs[i], sizeof(*s));
+		s->state = ddfs_to32(DDFS_STATE_MOUNTED);
+		ddfs_csum_seal(SUPER_SEED, offs[i], s, sizeof(*s));
+	}
+}
+
+/* A bitmap with a good checksum that has the fixed structures as free: nobody gets them. */
+START_TEST(fixed_as_free)
+{
+	struct patient *p = malloc(sizeof(*p));
+	struct ram_ear ear = { note_store, note_drain, p };
+	struct ddfs_probe probe;
+	struct part at;
+
+	begin(p, &ear);
+	at = part_of(p, 2);
+	at.off = ddfs_le64(((const struct ddfs_super *)p->healthy)->chunk_table_off);
+	note_store(p, at.off, at.len);
+	memset(p->ram.writable + at.off + 64, 0, 64);
+	ddfs_csum_seal(at.seed, at.off, p->ram.writable + at.off, at.len);
+	mark_mounted(p);
+	fill_up(p);
+	ck_assert(ddfs_probe_super(p->ram.media.base, &probe));
+	end(p);
+}
+END_TEST
+
+/* Every slot is looked at by some calls: there are not more than the device could hold. */
+START_TEST(endless_table)
+{
+	struct part copy[] = { { DDFS_ROOT_BLOCK_OFF, DDFS_INODE_BYTES, 0 },
+		{ SIZE - 8192, DDFS_INODE_BYTES, 0 } };
+	struct patient *p = malloc(sizeof(*p));
+	struct ram_ear ear = { note_store, note_drain, p };
+	struct ddfs_recovery r;
+
+	begin(p, &ear);
+	for (unsigned int i = 0; i < 2; i++) {
+		struct ddfs_inode_disk *di = (void *)(p->ram.writable + copy[i].off);
+
+		note_store(p, copy[i].off, copy[i].len);
+		di->size = ddfs_to64(SIZE);
+		ddfs_csum_seal(seed_of(p), copy[i].off, di, sizeof(*di));
+	}
+	ck_assert_int_eq(use_image(p, &r), -EUCLEAN);
+	end(p);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
 		{ "superblocks", damaged_super, 0 },
 		{ "other structures", damaged_part, NR_KINDS },
+		{ "fixed structures as free", fixed_as_free, 0 },
+		{ "an inode table larger than the device", endless_table, 0 },
 	};
 
-	return suite_run("fs_damage", cases, 2);
+	return suite_run("fs_damage", cases, 4);
 }

@@ -50,6 +50,7 @@ START_TEST(links)
 		ck_assert_int_eq(ddfs_link(ip, m.root, name, strlen(name), &e), 0);
 	}
 	ck_assert_int_eq(ddfs_link(ip, m.root, "more", 4, &e), -EMLINK);
+	ck_assert_int_eq(ddfs_link(ip, ip, "in itself", 9, &e), -ENOTDIR);
 	ddfs_getattr(ip, &a);
 	ck_assert_uint_eq(a.nlink, DDFS_LINK_MAX);
 	for (unsigned int i = 0; i < DDFS_LINK_MAX; i++) {
