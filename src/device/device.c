@@ -77,6 +77,13 @@ static int open_source(struct ddfs_device *dev, const struct ddfs_listener *to)
 	return dev->fd < 0 ? say_open_failed(errno, src, to) : 0;
 }
 
+/* An open file that can only be read: nobody waits for it, and it locks nobody out. */
+static int open_to_look(struct ddfs_device *dev, const struct ddfs_listener *to)
+{
+	dev->fd = open(dev->source.path, O_RDONLY | O_CLOEXEC);
+	return dev->fd < 0 ? say_open_failed(errno, &dev->source, to) : 0;
+}
+
 static int check_clients(const struct ddfs_device *dev, const struct ddfs_device_options *opt,
 	const char *name, const struct ddfs_listener *to)
 {
@@ -87,6 +94,17 @@ static int check_clients(const struct ddfs_device *dev, const struct ddfs_device
 		"end them first (fuser -v %s)",
 		name, dev->source.path);
 	return -EBUSY;
+}
+
+static int own(struct ddfs_device *dev, const struct ddfs_device_options *opt, const char *name,
+	const struct ddfs_listener *to)
+{
+	int ret;
+
+	if (opt->look)
+		return 0;
+	ret = ddfs_lock_owner(dev->fd, dev->fd_writable, opt->no_wait, &dev->source, name, to);
+	return ret ? ret : check_clients(dev, opt, name, to);
 }
 
 /* Anything the platform forbids first, since a remount could not change that. */
@@ -132,15 +150,13 @@ int ddfs_device_open(
 	if (!ret)
 		ret = check_size(&dev->source, &to);
 	if (!ret)
-		ret = open_source(dev, &to);
+		ret = opt->look ? open_to_look(dev, &to) : open_source(dev, &to);
 	if (ret)
 		goto err_dev;
-	ret = ddfs_lock_owner(dev->fd, dev->fd_writable, opt->no_wait, &dev->source, source, &to);
-	if (!ret)
-		ret = check_clients(dev, opt, source, &to);
+	ret = own(dev, opt, source, &to);
 	if (ret)
 		goto err_fd;
-	settle_readonly(dev, opt->readonly, &to);
+	settle_readonly(dev, opt->readonly || opt->look, &to);
 	ret = ddfs_map_init(&dev->map, dev->fd, &dev->source, &to);
 	if (ret)
 		goto err_fd;
@@ -157,6 +173,11 @@ err_fd:
 err_dev:
 	free(dev);
 	return ret;
+}
+
+bool ddfs_device_is_owned(const struct ddfs_device *dev)
+{
+	return ddfs_lock_has_owner(dev->fd);
 }
 
 void ddfs_device_close(struct ddfs_device *dev)

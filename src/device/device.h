@@ -36,6 +36,7 @@ int ddfs_persistence_parse(const char *word, enum ddfs_persistence *out);
 struct ddfs_device_options {
 	bool readonly; /* never map for writing. A read-only mount that may still recover leaves
 			* it false and opens the filesystem read-only. */
+	bool look;     /* readonly, and whoever owns it: it may change while it is looked at */
 	bool no_wait;  /* -EBUSY at once, also when the owner is about to go */
 	/* Clients of an earlier mount may still have it mapped: the caller leaves alone what they
 	 * pinned. Else -EBUSY, unless readonly. */
@@ -57,6 +58,9 @@ struct ddfs_device_options {
  * (too small), -ENOMEM, ... */
 int ddfs_device_open(
 	const char *source, const struct ddfs_device_options *opt, struct ddfs_device **out);
+
+/* Of a device opened with look: whether somebody owns it, as far as that can be told. */
+bool ddfs_device_is_owned(const struct ddfs_device *dev);
 
 /* Unmaps and lets the lock go. Flushes nothing: that is ddfs_fs_close's part. */
 void ddfs_device_close(struct ddfs_device *dev);

@@ -73,6 +73,11 @@ static bool is_locked(int fd, uint64_t byte)
 	return fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
 }
 
+bool ddfs_lock_has_owner(int fd)
+{
+	return is_locked(fd, DDFS_LOCK_OWNER);
+}
+
 bool ddfs_lock_has_clients(int fd)
 {
 	return is_locked(fd, DDFS_LOCK_CLIENTS);

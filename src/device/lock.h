@@ -31,6 +31,9 @@ struct ddfs_source;
 int ddfs_lock_owner(int fd, bool writable, bool no_wait, const struct ddfs_source *src,
 	const char *name, const struct ddfs_listener *to);
 
+/* Whether another open file is the owner. True also if that cannot be found out. */
+bool ddfs_lock_has_owner(int fd);
+
 /* Whether any client has the device mapped. True also if that cannot be found out. */
 bool ddfs_lock_has_clients(int fd);
 
