@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Looks at mounted devdaxfs, and changes settings. Exits with 0, or with 1 after saying what is
- * wrong. */
+/* Looks at a devdaxfs, mounted or not, and changes settings. Exits with 0, or with 1 after saying
+ * what is wrong. */
 #include <errno.h>
 #include <getopt.h>
 #include <locale.h>
@@ -12,7 +12,10 @@
 
 static const struct ddfs_command *const commands[] = {
 	&ddfs_command_badblocks,
+	&ddfs_command_dump,
 	&ddfs_command_map,
+	&ddfs_command_metadump,
+	&ddfs_command_metarestore,
 	&ddfs_command_pins,
 	&ddfs_command_set,
 	&ddfs_command_stats,
@@ -22,11 +25,11 @@ static const struct ddfs_command *const commands[] = {
 static void print_usage(FILE *to)
 {
 	fputs("usage: ddfs COMMAND [options] ...\n"
-	      "Look at a mounted devdaxfs.\n"
+	      "Look at a devdaxfs.\n"
 	      "\n",
 		to);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
-		fprintf(to, "  %-9s %-24s %s\n", commands[i]->name, commands[i]->synopsis,
+		fprintf(to, "  %-11s %-26s %s\n", commands[i]->name, commands[i]->synopsis,
 			commands[i]->summary);
 	fputs("\n"
 	      "  -V, --version   print the version\n"

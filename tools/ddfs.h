@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * ddfs, the control command. A subcommand is one file with one function, and one line of the table
- * in ddfs.c; it talks to a mount by the ioctls of src/devdaxfs_ioctl.h on what it was named, so
- * that who may do what is the kernel's to say.
+ * in ddfs.c. It talks to a mount by the ioctls of src/devdaxfs_ioctl.h on what it was named, so
+ * that who may do what is the kernel's to say; or it reads a device, mounted or not.
  */
 #ifndef DDFS_TOOLS_DDFS_H
 #define DDFS_TOOLS_DDFS_H
@@ -18,7 +18,10 @@ struct ddfs_command {
 };
 
 extern const struct ddfs_command ddfs_command_badblocks;
+extern const struct ddfs_command ddfs_command_dump;
 extern const struct ddfs_command ddfs_command_map;
+extern const struct ddfs_command ddfs_command_metadump;
+extern const struct ddfs_command ddfs_command_metarestore;
 extern const struct ddfs_command ddfs_command_pins;
 extern const struct ddfs_command ddfs_command_set;
 extern const struct ddfs_command ddfs_command_stats;

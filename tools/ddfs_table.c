@@ -7,7 +7,10 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+#include "tools/ddfs_utf8.h"
 
 struct ddfs_table {
 	struct libscols_table *table;
@@ -91,37 +94,6 @@ void ddfs_table_line(struct ddfs_table *t)
 		t->err = -ENOMEM;
 }
 
-/* Bytes of the character that text begins with, 0 if that is none: UTF-8 as in RFC 3629. */
-static size_t char_bytes(const unsigned char *text)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = *text < 0x80 ? 1 : *text < 0xe0 ? 2 : *text < 0xf0 ? 3 : 4;
-	uint32_t c = *text & (0x7fu >> len);
-
-	if (len == 1)
-		return 1;
-	if (*text < 0xc0 || *text > 0xf4)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (text[i] & 0x3f);
-	}
-	return c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : len;
-}
-
-/* Names of files and programs may be any bytes, JSON may not. */
-static void clean_text(char *text)
-{
-	while (*text) {
-		size_t len = char_bytes((unsigned char *)text);
-
-		if (!len)
-			*text = '?';
-		text += len ? len : 1;
-	}
-}
-
 void ddfs_table_set(struct ddfs_table *t, size_t column, const char *format, ...)
 {
 	va_list args;
@@ -138,7 +110,7 @@ void ddfs_table_set(struct ddfs_table *t, size_t column, const char *format, ...
 		return;
 	}
 	if (t->json)
-		clean_text(text);
+		ddfs_utf8_clean(text, strlen(text));
 	t->err = scols_line_refer_data(t->line, column, text);
 	if (t->err)
 		free(text);
