@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A consistency checker for tests: knows the media format and nothing of the code in fs/, so that
- * the two can disagree.
+ * The checker (fsck/fsck.h) for tests.
  *
  *	ck_image(&ram.media);		fails the test unless everything holds
  *

@@ -108,7 +108,8 @@ class Target:
             env.get("DDFS_OPTIONS", ""), (size or int(env.get("DDFS_SIZE", "1024"))) * MIB)
 
     def program(self, name):
-        places = {"devdaxfs": "src/daemon/devdaxfs", "mkfs.devdaxfs": "tools/mkfs.devdaxfs"}
+        places = {"devdaxfs": "src/daemon/devdaxfs", "mkfs.devdaxfs": "tools/mkfs.devdaxfs",
+            "fsck.devdaxfs": "tools/fsck.devdaxfs"}
         return os.path.join(self.build, places[name])
 
     # ---- making -------------------------------------------------------------------------

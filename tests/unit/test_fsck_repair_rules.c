@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Each rule of repair by hand: one kind of damage, and what becomes of it. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/csum.h"
+#include "tests/unit/repair_edit.h"
+#include "tests/unit/suite.h"
+#include "tests/unit/tree.h"
+
+/* ---- space ---------------------------------------------------------------------------------- */
+
+/* The bitmaps say that all is free, or nothing. */
+static void bitmaps(struct healed *h, unsigned int how)
+{
+	const struct ddfs_super *s = (const void *)h->healthy;
+	uint64_t off = ddfs_le64(s->chunk_table_off);
+
+	for (unsigned int c = 0; c < STAGE_SIZE / DDFS_CHUNK_BYTES; c++, off += 128) {
+		struct ddfs_chunk *chunk = (void *)(h->r.writable + off);
+
+		healed_touch(h, off, sizeof(*chunk));
+		memset(chunk->used, how ? 0xff : 0, sizeof(chunk->used));
+		ddfs_csum_seal(edit_seed(h), off, chunk, sizeof(*chunk));
+	}
+}
+
+static void descriptors(struct healed *h, unsigned int how)
+{
+	const struct ddfs_super *s = (const void *)h->healthy;
+
+	edit_bytes(h, DDFS_GROUP_TABLE_OFF, ddfs_le32(s->nr_groups) * 64, how ? 0xff : 0);
+}
+
+static void pin_head(struct healed *h, unsigned int how)
+{
+	const struct ddfs_super *s = (const void *)h->healthy;
+
+	edit_bytes(h, ddfs_le64(s->pins_off), 64, how ? 0xa5 : 0);
+}
+
+/* A pin of a file that does not have the blocks; a bad block behind the end. */
+static void records(struct healed *h, unsigned int how)
+{
+	const struct ddfs_super *s = (const void *)h->healthy;
+	uint64_t pins = ddfs_le64(s->pins_off), bad = ddfs_le64(s->bad_off);
+	struct ddfs_pin_table head = { .nr_slots = ddfs_to32(64) };
+	struct ddfs_pin_record pin = { .epoch = ddfs_to32(1),
+		.ino = ddfs_to32(edit_ino(h, "file")),
+		.len = ddfs_to32(1),
+		.start = ddfs_to64(how ? 1000 : 2),
+		.mode = ddfs_to32(3) };
+	struct ddfs_bad_record rec = { .len = ddfs_to32(5), .start = ddfs_to64(4095) };
+
+	edit_store(h, pins, &head, sizeof(head));
+	edit_store(h, pins + 64, &pin, sizeof(pin));
+	edit_store(h, bad, &rec, sizeof(rec));
+}
+
+static void supers(struct healed *h, unsigned int how)
+{
+	edit_bytes(h, how ? STAGE_SIZE - 4096 : 0, 4096, 0x5a);
+}
+
+/* ---- the inode table ------------------------------------------------------------------------ */
+
+static void roots(struct healed *h, unsigned int how)
+{
+	if (how != 1)
+		edit_bytes(h, DDFS_ROOT_BLOCK_OFF, 256, 0x33);
+	if (how != 0)
+		edit_bytes(h, STAGE_SIZE - 8192, 256, 0x33);
+}
+
+/* Of the map, all but the first block is gone. */
+static void short_table(struct healed *h, unsigned int how)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t off = i ? STAGE_SIZE - 8192 : DDFS_ROOT_BLOCK_OFF;
+		struct ddfs_inode_disk di;
+
+		memcpy(&di, h->healthy + off, sizeof(di));
+		di.body.extent[0].len = ddfs_to32(1);
+		/* A hole, or an extent that can't be. */
+		di.nr_extents = ddfs_to16(2);
+		di.body.extent[1] = (struct ddfs_extent){ ddfs_to32(how ? 0 : 2), ddfs_to32(1),
+			ddfs_to64(how ? 1 : ddfs_le64(di.body.extent[0].start) + 2) };
+		edit_store(h, off, &di, sizeof(di));
+	}
+}
+
+/* ---- names ---------------------------------------------------------------------------------- */
+
+static void entry_to_free(struct healed *h, unsigned int how)
+{
+	edit_entry(h, "a", how ? 3 : 4000);
+}
+
+/* A directory with two names, in two directories or in one. */
+static void named_twice(struct healed *h, unsigned int how)
+{
+	edit_entry(h, "pipe", how ? edit_ino(h, "a") : edit_ino(h, "dir"));
+}
+
+/* A directory that lies in itself: its only name leads elsewhere now. */
+static void cycle(struct healed *h, unsigned int how)
+{
+	uint32_t a = edit_ino(h, "a");
+
+	edit_entry(h, "a", edit_ino(h, "pipe"));
+	/* b, in a, is a; or its entry for c is. */
+	edit_entry_in(h, how ? edit_ino_in(h, a, "b") : a, how ? "c" : "b", a);
+}
+
+static void wrong_links(struct healed *h, unsigned int how)
+{
+	struct ddfs_inode_disk di = edit_inode(h, how ? "a" : "file");
+
+	di.nlink = ddfs_to32(77);
+	di.parent = ddfs_to32(33);
+	di.nr_blocks = ddfs_to64(1);
+	edit_put_inode(h, how ? "a" : "file", &di);
+}
+
+static void root_gone(struct healed *h, unsigned int how)
+{
+	struct ddfs_image img = healed_image(h);
+
+	edit_bytes(h, ddfs_image_slot_off(&img, DDFS_INO_ROOT), 256, how ? 0 : 0x77);
+	ddfs_image_close(&img);
+}
+
+static void orphans_gone(struct healed *h, unsigned int how)
+{
+	struct ddfs_image img = healed_image(h);
+
+	edit_bytes(h, ddfs_image_slot_off(&img, DDFS_INO_ORPHAN), 256, how ? 0 : 0x77);
+	ddfs_image_close(&img);
+}
+
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static void size_absurd(struct healed *h, unsigned int how)
+{
+	struct ddfs_inode_disk di = edit_inode(h, "extents");
+
+	di.size = ddfs_to64(how ? UINT64_MAX : UINT64_C(1) << 50);
+	edit_put_inode(h, "extents", &di);
+}
+
+/* Written blocks far behind the end stay the file's. */
+static void size_short(struct healed *h, unsigned int how)
+{
+	struct ddfs_inode_disk di = edit_inode(h, "extents");
+
+	di.size = ddfs_to64(how);
+	edit_put_inode(h, "extents", &di);
+}
+
+/* "inline" has the blocks of "file", or the root of the map of "extents". */
+static void shared(struct healed *h, unsigned int how)
+{
+	struct ddfs_inode_disk di = edit_inode(h, "inline"), file = edit_inode(h, "file");
+	struct ddfs_inode_disk extents = edit_inode(h, "extents");
+
+	di.nr_extents = ddfs_to16(1);
+	di.body.extent[0] = file.body.extent[0];
+	di.size = ddfs_to64(4096);
+	if (how)
+		di.body.extent[0] =
+			(struct ddfs_extent){ .len = ddfs_to32(1), .start = extents.body.root };
+	edit_put_inode(h, "inline", &di);
+}
+
+/* Two files with one map. */
+static void shared_map(struct healed *h, unsigned int how)
+{
+	struct ddfs_inode_disk di = edit_inode(h, "inline"), extents = edit_inode(h, "extents");
+
+	(void)how;
+	di.depth = extents.depth;
+	di.body = extents.body;
+	di.nr_extents = ddfs_to16(0);
+	edit_put_inode(h, "inline", &di);
+}
+
+static void link_size(struct healed *h, unsigned int how)
+{
+	struct ddfs_inode_disk di = edit_inode(h, how ? "link" : "short link");
+
+	di.size = ddfs_to64(how ? 20 : 1000);
+	edit_put_inode(h, how ? "link" : "short link", &di);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+struct rule {
+	const char *name;
+	void (*damage)(struct healed *h, unsigned int how);
+	const char *harmed[3]; /* in the root */
+	bool paths;
+};
+
+static const struct rule rules[] = {
+	{ "bitmaps", bitmaps, { 0 }, false },
+	{ "descriptors", descriptors, { 0 }, false },
+	{ "pin head", pin_head, { 0 }, false },
+	{ "records", records, { 0 }, false },
+	{ "supers", supers, { 0 }, false },
+	{ "roots", roots, { 0 }, false },
+	{ "short table", short_table, { 0 }, false },
+	{ "entry to a free inode", entry_to_free, { 0 }, true },
+	{ "named twice", named_twice, { 0 }, true },
+	{ "cycle", cycle, { 0 }, true },
+	{ "links", wrong_links, { 0 }, false },
+	{ "root", root_gone, { 0 }, true },
+	{ "orphans", orphans_gone, { 0 }, false },
+	{ "absurd size", size_absurd, { 0 }, false },
+	{ "short size", size_short, { "extents" }, false },
+	{ "shared", shared, { "inline" }, false },
+	{ "shared map", shared_map, { "inline", "extents" }, false },
+	{ "symlink's size", link_size, { 0 }, false },
+};
+#define NR_RULES (sizeof(rules) / sizeof(rules[0]))
+
+START_TEST(rule)
+{
+	struct healed *h = malloc(sizeof(*h));
+	const struct rule *r = &rules[_i / 2];
+	struct harm harm = { .paths = r->paths };
+	char what[60];
+
+	snprintf(what, sizeof(what), "%s %d", r->name, _i % 2);
+	healed_begin(h);
+	for (unsigned int i = 0; i < 3 && r->harmed[i]; i++)
+		harm.ino[i] = edit_ino(h, r->harmed[i]);
+	/* A root that is made anew is another. */
+	harm.ino[3] = r->damage == root_gone ? DDFS_INO_ROOT : 0;
+	r->damage(h, (unsigned int)_i % 2);
+	healed_repair(h, what);
+	ck_assert_msg(h->result.nr_problems, "%s: nothing was found", what);
+	healed_expect(h, &harm, what);
+	healed_end(h);
+	free(h);
+}
+END_TEST
+
+/* Both roots at once. */
+START_TEST(both_roots)
+{
+	struct healed *h = malloc(sizeof(*h));
+	struct harm harm = { .paths = false };
+
+	healed_begin(h);
+	roots(h, 2);
+	healed_repair(h, "both roots");
+	healed_expect(h, &harm, "both roots");
+	healed_end(h);
+	free(h);
+}
+END_TEST
+
+int main(void)
+{
+	struct suite_case cases[] = {
+		{ "rules", rule, 2 * NR_RULES },
+		{ "both roots", both_roots, 0 },
+	};
+
+	return suite_run("fsck_repair_rules", cases, 2);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Metadumps of memory that can't be read in places: all else is there. */
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/unit/image_patient.h"
+#include "tests/unit/suite.h"
+#include "tools/ddfs_metadump.h"
+#include "tools/ddfs_metadump_collect.h"
+#include "tools/ddfs_metadump_scramble.h"
+
+/* A dump, and what restoring it gives. */
+struct dumped {
+	struct ram r;
+	uint64_t *done, *seen;
+	struct ddfs_collect c;
+	uint64_t nr_written, nr_restored;
+};
+
+static int check_head(void *arg, const struct ddfs_metadump_head *h)
+{
+	(void)arg;
+	ck_assert_uint_eq(ddfs_le64(h->device_bytes), STAGE_SIZE);
+	return 0;
+}
+
+static int restore_run(void *arg, uint64_t start, uint32_t nr, const uint8_t *blocks)
+{
+	struct dumped *d = arg;
+
+	memcpy(d->r.writable + start * DDFS_BLOCK_BYTES, blocks, nr * (size_t)DDFS_BLOCK_BYTES);
+	d->nr_restored += nr;
+	return 0;
+}
+
+static void dump(struct dumped *d, const struct ddfs_image *img, bool scramble)
+{
+	struct ddfs_metadump_reading reading = { check_head, restore_run, d };
+	int fd = memfd_create("metadump", MFD_CLOEXEC);
+
+	memset(d, 0, sizeof(*d));
+	ram_init(&d->r, STAGE_SIZE, 4096);
+	d->c = (struct ddfs_collect){ .img = img,
+		.from = img,
+		.done = calloc(STAGE_SIZE / 4096, 8),
+		.seen = calloc(STAGE_SIZE / 4096, 8) };
+	ck_assert_int_eq(ddfs_metadump_writer_new(fd, STAGE_SIZE, 0, &d->c.to), 0);
+	if (scramble)
+		ck_assert_int_eq(ddfs_scramble_new(img, &d->c.scramble), 0);
+	ck_assert_int_eq(ddfs_collect_fixed(&d->c), 0);
+	ddfs_collect_inodes(&d->c);
+	ck_assert_int_eq(ddfs_metadump_writer_end(d->c.to, &d->nr_written), 0);
+	ddfs_scramble_delete(d->c.scramble);
+	lseek(fd, 0, SEEK_SET);
+	ck_assert_int_eq(ddfs_metadump_read(fd, &reading), 0);
+	ck_assert_uint_eq(d->nr_restored, d->nr_written);
+	close(fd);
+}
+
+static void dump_fini(struct dumped *d)
+{
+	free(d->c.done);
+	free(d->c.seen);
+	ram_fini(&d->r);
+}
+
+/* What a walk of the same inode finds in another image. */
+static struct found walk_in(struct ram *r, uint32_t ino, enum tree tree)
+{
+	struct ddfs_inode_disk di;
+	struct found f = { 0 };
+	struct ddfs_image img;
+
+	ck_assert_int_eq(ddfs_image_open(&r->media, 0, &img), 0);
+	ck_assert_int_eq(ddfs_image_inode(&img, ino, &di), 0);
+	ck_assert_int_eq(patient_walk(&img, &di, tree, &f), 0);
+	ddfs_image_close(&img);
+	return f;
+}
+
+static const struct {
+	const char *name;
+	enum tree tree;
+} trees[] = { { "extents", EXTENTS }, { "dir", NAMES }, { "file", XATTRS } };
+
+START_TEST(whole)
+{
+	bool scramble = _i / 3;
+	struct found f;
+	struct patient p;
+	struct dumped d;
+
+	patient_begin(&p, trees[_i % 3].name, trees[_i % 3].tree);
+	dump(&d, &p.img, scramble);
+	ck_assert_uint_eq(d.c.nr_unreadable, 0);
+	ck_assert_uint_eq(d.c.nr_left_out, 0);
+	f = walk_in(&d.r, p.ino, p.tree);
+	ck_assert_uint_eq(f.faults, 0);
+	ck_assert_uint_eq(f.nr, p.healthy.nr);
+	ck_assert_uint_eq(f.nr_nodes, p.healthy.nr_nodes);
+	dump_fini(&d);
+	patient_end(&p);
+}
+END_TEST
+
+/* Each node of a tree by itself. The root of a value's chain takes the rest of it along. */
+START_TEST(poisoned_nodes)
+{
+	bool scramble = _i / 3;
+	struct patient p;
+
+	patient_begin(&p, trees[_i % 3].name, trees[_i % 3].tree);
+	for (unsigned int i = 0; i < p.healthy.nr_nodes; i++) {
+		struct found before = { 0 }, f;
+		struct dumped d;
+
+		ram_poison(&p.r, p.healthy.node[i] * DDFS_BLOCK_BYTES);
+		ck_assert_int_eq(patient_walk(&p.img, p.di, p.tree, &before), 0);
+		dump(&d, &p.img, scramble);
+		ck_assert_uint_eq(d.c.nr_unreadable, 1);
+		f = walk_in(&d.r, p.ino, p.tree);
+		ck_assert_uint_eq(f.faults, BIT(NODE));
+		ck_assert_uint_eq(f.nr, before.nr);
+		dump_fini(&d);
+		ram_heal(&p.r, p.healthy.node[i] * DDFS_BLOCK_BYTES);
+	}
+	patient_end(&p);
+}
+END_TEST
+
+/* The first of each pair, the group table, the log, the chunk table, a block of inodes. */
+START_TEST(poisoned_fixed)
+{
+	bool scramble = _i;
+	struct patient p;
+	struct found f;
+	struct dumped d;
+
+	patient_begin(&p, "extents", EXTENTS);
+	ram_poison(&p.r, 0);
+	ram_poison(&p.r, DDFS_ROOT_BLOCK_OFF);
+	ram_poison(&p.r, DDFS_GROUP_TABLE_OFF);
+	ram_poison(&p.r, ddfs_le64(p.img.super.lanes_off));
+	ram_poison(&p.r, ddfs_le64(p.img.super.chunk_table_off));
+	ram_poison(&p.r, p.img.table_blks[7] * DDFS_BLOCK_BYTES);
+	ddfs_image_close(&p.img);
+	ck_assert_int_eq(ddfs_image_open(&p.r.media, 0, &p.img), 0);
+	dump(&d, &p.img, scramble);
+	/* Scrambled, lanes are not there, and a superblock that does not hold is left out. */
+	ck_assert_uint_eq(d.c.nr_unreadable, scramble ? 4 : 6);
+	ck_assert_uint_eq(d.c.nr_left_out, scramble ? 1 : 0);
+	f = walk_in(&d.r, p.ino, EXTENTS);
+	ck_assert_uint_eq(f.faults, 0);
+	ck_assert_uint_eq(f.nr, STAGE_EXTENTS);
+	dump_fini(&d);
+	patient_end(&p);
+}
+END_TEST
+
+int main(void)
+{
+	struct suite_case cases[] = {
+		{ "whole", whole, 6 },
+		{ "poisoned nodes", poisoned_nodes, 6 },
+		{ "poisoned fixed structures", poisoned_fixed, 2 },
+	};
+
+	return suite_run("metadump", cases, sizeof(cases) / sizeof(*cases));
+}
