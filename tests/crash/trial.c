@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/crash/trial.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <syslog.h>
+
+#include "tests/crash/clock.h"
+#include "tests/crash/verify.h"
+
+/* When recovery begins, on the clock of the workload. */
+#define RECOVERY_SEC 3600u
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct crash_trial *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(t->why, sizeof(t->why), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static void hear(void *arg, int priority, const char *line)
+{
+	struct crash_trial *t = arg;
+	size_t used = strlen(t->said);
+
+	t->erred |= priority <= LOG_ERR;
+	snprintf(t->said + used, sizeof(t->said) - used, "<%d> %s\n", priority, line);
+}
+
+/* Of the mount that crashed; of its recovery there are none yet. */
+static bool clients_live(void *arg, uint32_t epoch)
+{
+	const struct crash_trials *trials = arg;
+
+	return trials->workload->pinned && epoch == trials->epoch;
+}
+
+struct ddfs_fs_options crash_mount_options(const struct crash_workload *w)
+{
+	return (struct ddfs_fs_options){
+		.atime = DDFS_ATIME_NOATIME,
+		.dax = w->dax,
+		.nr_cpus = 1,
+		.owner_pid = 1,
+	};
+}
+
+static bool open_it(struct crash_trials *trials, struct crash_trial *t, struct ddfs_fs **fs)
+{
+	struct ddfs_fs_options opt = crash_mount_options(trials->workload);
+	int err;
+
+	opt.clients_alive = clients_live;
+	opt.clients_arg = trials;
+	opt.log = hear;
+	opt.log_arg = t;
+	crash_clock_set(RECOVERY_SEC);
+	t->memory->log = t->log;
+	err = ddfs_fs_open(&t->memory->media, &opt, fs);
+	t->memory->log = NULL;
+	if (err)
+		return fail(t, "it can't be mounted: %s", strerror(-err));
+	ddfs_fs_recovery(*fs, &t->recovery);
+	return true;
+}
+
+static bool verify(struct crash_trial *t, const char *when, bool want_clean)
+{
+	struct crash_verdict v;
+
+	crash_verify(t->memory, t->detail, &v);
+	if (v.nr_problems)
+		return fail(t, "%s: %llu problems on media, the first: %s", when,
+			(unsigned long long)v.nr_problems, v.first);
+	if (want_clean && !v.clean)
+		return fail(t, "%s: it is not marked clean", when);
+	return true;
+}
+
+static bool judge(struct crash_trials *trials, struct crash_trial *t, struct ddfs_fs *fs,
+	const struct crash_moment *m)
+{
+	const struct crash_snap *before = trials->snaps[m->before];
+	const struct crash_snap *after = trials->snaps[m->after];
+	struct crash_snap *found;
+	char why[256] = "";
+	bool ok;
+
+	found = crash_snap_take(fs, why);
+	if (!found)
+		return fail(t, "it can't be read: %s", why);
+	ok = crash_judge(trials->world, m->op, before, after, found, why);
+	if (!ok && t->detail) {
+		fputs("what was there before, and what was found:\n", t->detail);
+		crash_snap_print_diff(t->detail, before, found);
+		fputs("what is there afterwards, and what was found:\n", t->detail);
+		crash_snap_print_diff(t->detail, after, found);
+	}
+	crash_snap_delete(found);
+	return ok || fail(t, "%s", why);
+}
+
+static bool use(struct crash_trial *t, struct ddfs_fs *fs)
+{
+	char why[256] = "";
+
+	return crash_use(fs, why) || fail(t, "when it is used: %s", why);
+}
+
+static bool quiet(struct crash_trial *t)
+{
+	return !t->erred || fail(t, "it logged an error");
+}
+
+/* All is removed, and nobody holds anything any more: what was free at the very first is so. */
+static bool check_empty(struct crash_trials *trials, struct crash_trial *t)
+{
+	struct ddfs_fs_options opt = crash_mount_options(trials->workload);
+	struct ddfs_recovery r;
+	struct ddfs_statfs st;
+	struct ddfs_fs *fs;
+	int err;
+
+	opt.log = hear;
+	opt.log_arg = t;
+	err = ddfs_fs_open(&t->memory->media, &opt, &fs);
+	if (err)
+		return fail(t, "it can't be mounted again: %s", strerror(-err));
+	ddfs_fs_recovery(fs, &r);
+	ddfs_fs_statfs(fs, &st);
+	err = ddfs_fs_close(fs);
+	if (!r.was_clean)
+		return fail(t, "it was unmounted, and is not clean");
+	if (st.nr_free != trials->nr_free_empty)
+		return fail(t, "%llu blocks are free of %llu when all is removed",
+			(unsigned long long)st.nr_free, (unsigned long long)trials->nr_free_empty);
+	return !err || fail(t, "the second unmount failed: %s", strerror(-err));
+}
+
+static bool close_it(struct crash_trial *t, struct ddfs_fs *fs)
+{
+	int err = ddfs_fs_close(fs);
+
+	return !err || fail(t, "the unmount failed: %s", strerror(-err));
+}
+
+/*
+ * Whether the same has been found right before, and so is again. What a mount has in memory comes
+ * from media as it is once the lanes are replayed, and from what recovery does from there on: it is
+ * the same if both are.
+ */
+static uint64_t key_of(const struct crash_trial *t, const struct crash_moment *m)
+{
+	return crash_hash(crash_hash(t->memory->hash_at_super, t->memory->hash), m->key);
+}
+
+bool crash_trial_run(
+	struct crash_trials *trials, struct crash_trial *t, const struct crash_moment *moment)
+{
+	struct ddfs_fs *fs;
+	uint64_t key;
+	bool ok;
+
+	t->why[0] = t->said[0] = '\0';
+	t->erred = false;
+	if (!open_it(trials, t, &fs))
+		return false;
+	key = key_of(t, moment);
+	if (!t->detail && crash_seen_has(&trials->good, key))
+		return close_it(t, fs) && quiet(t);
+	trials->nr_whole++;
+	ok = verify(t, "after recovery", false) && judge(trials, t, fs, moment) && use(t, fs);
+	ok = close_it(t, fs) && ok;
+	ok = ok && verify(t, "after the unmount", true) && check_empty(trials, t) &&
+	     verify(t, "in the end", true) && quiet(t);
+	if (ok)
+		crash_seen_add(&trials->good, key);
+	return ok;
+}
