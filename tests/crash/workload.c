@@ -7,8 +7,8 @@
 
 #include "tests/crash/ops.h"
 
-#define NR_TRIPLES 5000u
-#define NR_LONG	   200u
+#define NR_TRIPLES 2000u
+#define NR_LONG	   100u
 #define LONG_MIN   40u
 #define LONG_MAX   60u
 
