@@ -41,4 +41,5 @@ void crash_verify(struct crash_memory *m, FILE *say, struct crash_verdict *out)
 	if (r.nr_lanes_busy)
 		hear(&l, "lanes are not empty", false);
 	out->clean = r.was_clean;
+	out->nr_orphans = r.nr_orphans;
 }

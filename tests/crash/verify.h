@@ -11,6 +11,7 @@ struct crash_memory;
 
 struct crash_verdict {
 	uint64_t nr_problems;
+	uint64_t nr_orphans;
 	bool clean; /* marked cleanly unmounted */
 	char first[200];
 };
