@@ -43,8 +43,8 @@ static int walk_entries(struct extents *x, uint64_t blk, const struct ddfs_exten
 static int walk_node(
 	struct extents *x, uint64_t blk, unsigned int level, uint64_t from, uint64_t to);
 
-static int walk_refs(
-	struct extents *x, uint64_t blk, const struct ddfs_node *n, uint64_t from, uint64_t to)
+static int walk_refs(struct extents *x, uint64_t blk, const struct ddfs_node *n, uint64_t from,
+	uint64_t to, bool torn)
 {
 	const struct ddfs_extent_ref *r = (const void *)n->payload;
 	unsigned int nr = ddfs_le16(n->nr);
@@ -56,12 +56,16 @@ static int walk_refs(
 		uint64_t hi = i + 1 < nr ? ddfs_le32(r[i + 1].lblk) : to;
 
 		if (lo < from || hi > to || lo >= hi) {
+			if (torn)
+				continue;
 			ddfs_image_trip_fault(&x->trip, DDFS_FAULT_ORDER, blk, lo, hi);
 			/* One of the two is wrong; what the child has says more than either. */
 			lo = from;
 			hi = to;
 		}
+		ddfs_image_trip_enter(&x->trip, torn);
 		err = walk_node(x, ddfs_le64(r[i].child), n->level - 1u, lo, hi);
+		ddfs_image_trip_leave(&x->trip, torn);
 	}
 	return err;
 }
@@ -72,24 +76,27 @@ static int walk_node(
 	struct ddfs_node n;
 	unsigned int nr;
 	int ret = ddfs_image_trip_node(&x->trip, blk, DDFS_NODE_EXTENT, level, from, to, &n);
+	bool torn = ret == DDFS_IMAGE_NODE_TORN;
 
-	if (ret)
+	/* Of an extent nothing but the checksum says that it is right. */
+	if (ret < 0 || ret == DDFS_IMAGE_NODE_NONE || (torn && !level))
 		return ret < 0 ? ret : 0;
 	nr = ddfs_le16(n.nr);
 	if (!nr || nr > DDFS_NODE_ENTRIES) {
 		ddfs_image_trip_fault(&x->trip, DDFS_FAULT_ENTRIES, blk, from, to);
 		return 0;
 	}
-	ddfs_image_trip_holds(&x->trip, blk, &n);
+	if (!torn)
+		ddfs_image_trip_holds(&x->trip, blk, &n);
 	if (level)
-		return walk_refs(x, blk, &n, from, to);
+		return walk_refs(x, blk, &n, from, to, torn);
 	return walk_entries(x, blk, (const void *)n.payload, nr, from, to);
 }
 
 int ddfs_image_walk_extents(const struct ddfs_image *img, const struct ddfs_inode_disk *di,
 	const struct ddfs_image_walk *walk)
 {
-	struct extents x = { .trip = ddfs_image_trip_init(img, walk) };
+	struct extents x = { .trip = ddfs_image_trip_init(img, walk, ddfs_le32(di->ino)) };
 	unsigned int nr = ddfs_le16(di->nr_extents);
 
 	if (di->depth > DDFS_IMAGE_MAX_DEPTH) {

@@ -136,7 +136,9 @@ struct ddfs_image_record {
  * with DDFS_FAULT_BLOCK, when it has seen as many references as the device has blocks.
  *
  * Whatever does not hold is told to fault and left out, and the walk goes on with what does. So the
- * blocks told to `node`, and the extents and records, are what can be kept.
+ * blocks told to `node`, and the extents and records, are what can be kept. Of a node whose
+ * checksum alone fails, that is what proves itself: the records of a directory whose names have
+ * their hash, and children with good checksums that were written for the same inode.
  */
 struct ddfs_image_walk {
 	void *arg;

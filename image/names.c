@@ -24,6 +24,7 @@ uint64_t ddfs_image_name_hash(const struct ddfs_image *img, const void *name, si
 struct leaf {
 	const struct ddfs_node *n;
 	uint64_t from, to;
+	bool torn; /* that has been told: what else does not hold goes without saying */
 	uint64_t covered[DDFS_BLOCK_BYTES / 8 / 64]; /* by records so far: a bit for 8 bytes */
 };
 
@@ -74,6 +75,13 @@ static int by_key(const void *a, const void *b)
 	return x->key < y->key ? -1 : x->key > y->key;
 }
 
+static void leaf_fault(const struct ddfs_image_trip *t, const struct leaf *l,
+	enum ddfs_image_fault fault, uint64_t blk, uint64_t from, uint64_t to)
+{
+	if (!l->torn)
+		ddfs_image_trip_fault(t, fault, blk, from, to);
+}
+
 /* Finds the records that hold, in the order of keys; returns how many. */
 static unsigned int find_records(
 	const struct ddfs_image_trip *t, uint64_t blk, struct leaf *l, struct place *out)
@@ -92,16 +100,16 @@ static unsigned int find_records(
 		if (slot_holds(t->img, l, &s[i]))
 			out[found++] = (struct place){ ddfs_le64(record_at(l->n, off)->key), off };
 		else
-			ddfs_image_trip_fault(t, DDFS_FAULT_RECORD, blk, l->from, l->to);
+			leaf_fault(t, l, DDFS_FAULT_RECORD, blk, l->from, l->to);
 	}
 	if (live != ddfs_le16(l->n->live) || dead)
-		ddfs_image_trip_fault(t, DDFS_FAULT_LIVE, blk, l->from, l->to);
+		leaf_fault(t, l, DDFS_FAULT_LIVE, blk, l->from, l->to);
 	qsort(out, found, sizeof(*out), by_key);
 	return found;
 }
 
-static int tell_record(
-	const struct ddfs_image_names *names, uint64_t blk, const struct ddfs_name_record *r)
+static int tell_record(const struct ddfs_image_names *names, const struct leaf *l, uint64_t blk,
+	const struct ddfs_name_record *r)
 {
 	struct ddfs_image_record out = {
 		.key = ddfs_le64(r->key),
@@ -114,24 +122,24 @@ static int tell_record(
 
 	if (names->check(&out))
 		return names->tell(names->trip, &out);
-	ddfs_image_trip_fault(names->trip, names->refused, blk, out.key, out.key + 1);
+	leaf_fault(names->trip, l, names->refused, blk, out.key, out.key + 1);
 	return 0;
 }
 
 static int walk_leaf(const struct ddfs_image_names *names, uint64_t blk, const struct ddfs_node *n,
-	uint64_t from, uint64_t to)
+	uint64_t from, uint64_t to, bool torn)
 {
-	struct leaf l = { .n = n, .from = from, .to = to };
+	struct leaf l = { .n = n, .from = from, .to = to, .torn = torn };
 	struct place at[MAX_SLOTS];
 	unsigned int found = find_records(names->trip, blk, &l, at);
 	int err = 0;
 
 	for (unsigned int i = 0; i < found && err >= 0; i++) {
 		if (i && at[i].key == at[i - 1].key)
-			ddfs_image_trip_fault(
-				names->trip, DDFS_FAULT_TWICE, blk, at[i].key, at[i].key + 1);
+			leaf_fault(
+				names->trip, &l, DDFS_FAULT_TWICE, blk, at[i].key, at[i].key + 1);
 		else
-			err = tell_record(names, blk, record_at(n, at[i].off));
+			err = tell_record(names, &l, blk, record_at(n, at[i].off));
 	}
 	return err;
 }
@@ -152,7 +160,7 @@ static int walk_node(const struct ddfs_image_names *names, uint64_t blk, unsigne
 	uint64_t from, uint64_t to);
 
 static int walk_refs(const struct ddfs_image_names *names, uint64_t blk, const struct ddfs_node *n,
-	uint64_t from, uint64_t to)
+	uint64_t from, uint64_t to, bool torn)
 {
 	const struct ddfs_name_ref *r = (const void *)n->payload;
 	unsigned int nr = ddfs_le16(n->nr);
@@ -164,11 +172,15 @@ static int walk_refs(const struct ddfs_image_names *names, uint64_t blk, const s
 		uint64_t hi = i + 1 < nr ? ddfs_le64(r[i + 1].key) : to;
 
 		if (lo < from || hi > to || lo >= hi || lo % 128) {
+			if (torn)
+				continue;
 			ddfs_image_trip_fault(names->trip, DDFS_FAULT_ORDER, blk, lo, hi);
 			lo = from;
 			hi = to;
 		}
+		ddfs_image_trip_enter(names->trip, torn);
 		err = walk_node(names, ddfs_le64(r[i].child), n->level - 1u, lo, hi);
+		ddfs_image_trip_leave(names->trip, torn);
 	}
 	return err;
 }
@@ -179,15 +191,18 @@ static int walk_node(const struct ddfs_image_names *names, uint64_t blk, unsigne
 	uint16_t type = level ? DDFS_NODE_NAME_INDEX : DDFS_NODE_NAME_LEAF;
 	struct ddfs_node n;
 	int ret = ddfs_image_trip_node(names->trip, blk, type, level, from, to, &n);
+	bool torn = ret == DDFS_IMAGE_NODE_TORN;
 
-	if (ret)
+	if (ret < 0 || ret == DDFS_IMAGE_NODE_NONE || (torn && !level && !names->keeps_torn))
 		return ret < 0 ? ret : 0;
 	if (!entries_hold(&n)) {
 		ddfs_image_trip_fault(names->trip, DDFS_FAULT_ENTRIES, blk, from, to);
 		return 0;
 	}
-	ddfs_image_trip_holds(names->trip, blk, &n);
-	return level ? walk_refs(names, blk, &n, from, to) : walk_leaf(names, blk, &n, from, to);
+	if (!torn)
+		ddfs_image_trip_holds(names->trip, blk, &n);
+	return level ? walk_refs(names, blk, &n, from, to, torn)
+		     : walk_leaf(names, blk, &n, from, to, torn);
 }
 
 int ddfs_image_names_walk(const struct ddfs_image_names *names, uint64_t root, unsigned int depth)
@@ -217,8 +232,8 @@ static int tell_entry(struct ddfs_image_trip *t, const struct ddfs_image_record 
 int ddfs_image_walk_names(const struct ddfs_image *img, const struct ddfs_inode_disk *di,
 	const struct ddfs_image_walk *walk)
 {
-	struct ddfs_image_trip trip = ddfs_image_trip_init(img, walk);
-	struct ddfs_image_names names = { &trip, has_ino, DDFS_FAULT_RECORD, tell_entry };
+	struct ddfs_image_trip trip = ddfs_image_trip_init(img, walk, ddfs_le32(di->ino));
+	struct ddfs_image_names names = { &trip, has_ino, DDFS_FAULT_RECORD, tell_entry, true };
 
 	return ddfs_image_names_walk(&names, ddfs_le64(di->body.root), di->depth);
 }

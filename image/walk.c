@@ -8,26 +8,32 @@ void ddfs_image_trip_fault(const struct ddfs_image_trip *t, enum ddfs_image_faul
 		t->walk->fault(t->walk->arg, fault, blk, from, to);
 }
 
+static int left_out(const struct ddfs_image_trip *t, enum ddfs_image_fault fault, uint64_t blk,
+	uint64_t from, uint64_t to)
+{
+	ddfs_image_trip_fault(t, fault, blk, from, to);
+	return DDFS_IMAGE_NODE_NONE;
+}
+
 int ddfs_image_trip_node(struct ddfs_image_trip *t, uint64_t blk, uint16_t type, unsigned int level,
 	uint64_t from, uint64_t to, struct ddfs_node *n)
 {
 	const struct ddfs_image *img = t->img;
-	enum ddfs_image_fault fault = DDFS_FAULT_NODE;
 	int ret;
 
-	if (!t->left || !ddfs_image_blocks_valid(img, blk, 1)) {
-		ddfs_image_trip_fault(t, DDFS_FAULT_BLOCK, blk, from, to);
-		return 1;
-	}
+	if (!t->left || !ddfs_image_blocks_valid(img, blk, 1))
+		return left_out(t, DDFS_FAULT_BLOCK, blk, from, to);
 	t->left--;
 	ret = t->walk->visit ? t->walk->visit(t->walk->arg, blk) : 0;
 	if (ret)
-		return ret;
+		return ret < 0 ? ret : DDFS_IMAGE_NODE_NONE;
 	if (ddfs_image_read(img, blk * DDFS_BLOCK_BYTES, n, sizeof(*n)))
-		fault = DDFS_FAULT_UNREADABLE;
-	else if (ddfs_image_sum_holds(img, blk * DDFS_BLOCK_BYTES, n, sizeof(*n)) &&
-		 ddfs_le64(n->self) == blk && ddfs_le16(n->type) == type && n->level == level)
-		return 0;
-	ddfs_image_trip_fault(t, fault, blk, from, to);
-	return 1;
+		return left_out(t, DDFS_FAULT_UNREADABLE, blk, from, to);
+	if (ddfs_le64(n->self) != blk || ddfs_le16(n->type) != type || n->level != level ||
+		(t->torn && ddfs_le32(n->owner) != t->owner))
+		return left_out(t, DDFS_FAULT_NODE, blk, from, to);
+	if (ddfs_image_sum_holds(img, blk * DDFS_BLOCK_BYTES, n, sizeof(*n)))
+		return DDFS_IMAGE_NODE_HOLDS;
+	ddfs_image_trip_fault(t, DDFS_FAULT_NODE, blk, from, to);
+	return ddfs_le32(n->owner) == t->owner ? DDFS_IMAGE_NODE_TORN : DDFS_IMAGE_NODE_NONE;
 }

@@ -129,7 +129,7 @@ static bool chain_holds(struct ddfs_image_trip *t, const struct ddfs_xattr_ref *
 {
 	struct judge j = { .trip = t };
 	struct ddfs_image_walk walk = { .arg = &j, .fault = judge_fault };
-	struct ddfs_image_trip own = ddfs_image_trip_init(t->img, &walk);
+	struct ddfs_image_trip own = ddfs_image_trip_init(t->img, &walk, t->owner);
 
 	if (ddfs_le32(ref->len) && ddfs_le32(ref->len) <= MAX_VALUE &&
 		!chain_follow(&own, ref, NULL, 0))
@@ -143,7 +143,7 @@ int ddfs_image_xattr_value(
 	const struct ddfs_image *img, const struct ddfs_image_record *r, void *buf, size_t len)
 {
 	struct ddfs_image_walk walk = { 0 };
-	struct ddfs_image_trip t = ddfs_image_trip_init(img, &walk);
+	struct ddfs_image_trip t = ddfs_image_trip_init(img, &walk, 0);
 	struct ddfs_xattr_ref ref;
 	int ret;
 
@@ -182,8 +182,9 @@ static int tell_xattr(struct ddfs_image_trip *t, const struct ddfs_image_record 
 int ddfs_image_walk_xattrs(const struct ddfs_image *img, const struct ddfs_inode_disk *di,
 	const struct ddfs_image_walk *walk)
 {
-	struct ddfs_image_trip trip = ddfs_image_trip_init(img, walk);
-	struct ddfs_image_names names = { &trip, xattr_holds, DDFS_FAULT_XATTR, tell_xattr };
+	struct ddfs_image_trip trip = ddfs_image_trip_init(img, walk, ddfs_le32(di->ino));
+	/* The hash says nothing of a value. */
+	struct ddfs_image_names names = { &trip, xattr_holds, DDFS_FAULT_XATTR, tell_xattr, false };
 	int err = walk_inline(&trip, di);
 
 	if (err < 0)

@@ -9,12 +9,22 @@
 
 #define NR_FAULTS (DDFS_FAULT_XATTR + 1)
 
-/* A changed byte, or poison, in each node of each tree: that node alone is lost, and what it leads
- * to. */
+/* Poison in each node of each tree: that node alone is lost, and what it leads to. A changed byte:
+ * what its checksum alone vouched for. */
 static const struct {
 	const char *name;
 	enum tree tree;
 } trees[] = { { "extents", EXTENTS }, { "dir", NAMES }, { "file", XATTRS } };
+
+static void ck_kept(const struct patient *p, const struct ddfs_node *n, unsigned int nr)
+{
+	if (n->level) /* the children have checksums of their own */
+		ck_assert_uint_eq(nr, p->healthy.nr);
+	else if (p->tree == NAMES) /* at most the record with that byte */
+		ck_assert_uint_ge(nr, p->healthy.nr - 1);
+	else
+		ck_assert_uint_lt(nr, p->healthy.nr);
+}
 
 static void lose_node(struct patient *p, unsigned int i, bool poison)
 {
@@ -29,7 +39,10 @@ static void lose_node(struct patient *p, unsigned int i, bool poison)
 	ck_assert_int_eq(patient_walk(&p->img, p->di, p->tree, &f), 0);
 	ck_assert_uint_eq(f.faults, want);
 	ck_assert_uint_eq(f.nr_faults, 1);
-	ck_assert_uint_lt(f.nr, p->healthy.nr);
+	if (poison)
+		ck_assert_uint_lt(f.nr, p->healthy.nr);
+	else
+		ck_kept(p, (const void *)(p->r.writable + off), f.nr);
 	ck_assert(!f.disorder);
 	if (poison)
 		ram_heal(&p->r, off);
@@ -50,6 +63,34 @@ START_TEST(lost_nodes)
 	}
 	patient_walk(&p.img, p.di, p.tree, &f);
 	ck_assert_uint_eq(f.nr, p.healthy.nr);
+	patient_end(&p);
+}
+END_TEST
+
+/* A torn index that leads to another inode's nodes: they are not taken for its own. */
+START_TEST(torn_index_leads_elsewhere)
+{
+	struct found f = { 0 };
+	struct ddfs_node *root, *child;
+	struct patient p;
+	uint64_t blk;
+
+	patient_begin(&p, trees[_i].name, trees[_i].tree);
+	blk = p.healthy.node[0];
+	root = patient_node(&p, blk);
+	ck_assert_uint_gt(root->level, 0);
+	child = patient_node(&p, ddfs_le64(((const struct ddfs_name_ref *)root->payload)->child));
+	child->owner = ddfs_to32(ddfs_le32(child->owner) + 1);
+	stage_seal_node(&p.r, ddfs_le64(child->self));
+	ck_assert_int_eq(patient_walk(&p.img, p.di, p.tree, &f), 0);
+	ck_assert_uint_eq(f.nr, p.healthy.nr);
+	root->pad2.raw ^= 1;
+	f = (struct found){ 0 };
+	ck_assert_int_eq(patient_walk(&p.img, p.di, p.tree, &f), 0);
+	ck_assert_uint_eq(f.faults, BIT(NODE));
+	ck_assert_uint_eq(f.nr_faults, 2);
+	ck_assert_uint_lt(f.nr, p.healthy.nr);
+	ck_assert_uint_gt(f.nr, 0);
 	patient_end(&p);
 }
 END_TEST
@@ -205,6 +246,7 @@ int main(void)
 {
 	struct suite_case cases[] = {
 		{ "lost nodes", lost_nodes, 3 },
+		{ "torn index that leads elsewhere", torn_index_leads_elsewhere, 2 },
 		{ "left out", left_out, 3 },
 		{ "ended", ended, 0 },
 		{ "maze", maze, 2 },
