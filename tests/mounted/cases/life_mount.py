@@ -4,6 +4,7 @@
 # Mounting, unmounting, mounting again; one owner at a time; mount points that will not do.
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -11,6 +12,7 @@ import subprocess
 import time
 
 from check import Skip, as_user, check, main, opened, read_file, same, scale, write_file
+from syscalls import FALLOC_COLLAPSE, ioctl_fallocate
 from target import Target, daemons_below, is_alive, mount_line, patience, pattern, wait_for
 
 
@@ -119,6 +121,26 @@ def test_over_before_the_daemon_knows():
     write_file(f"{target.where}/f", b"one")
     target.unmount()
     check("before the kernel" not in target.log(), target.log())
+
+
+def test_looks_at_its_own_mount_from_outside():
+    """No thread of the daemon waits for the daemon's answer: killed then, it could never end."""
+    if not shutil.which("strace"):
+        raise Skip("no strace, which tells who looks")
+    target = fresh()
+    command, log = target.command(), os.path.join(target.directory, "calls")
+    calls = "trace=open_by_handle_at,close_range"
+    target.command = lambda *_: ["strace", "-f", "-qq", "-o", log, "-e", calls, *command]
+    target.mount()
+    with opened(f"{target.where}/f", os.O_RDWR | os.O_CREAT) as fd:
+        os.write(fd, pattern(1, 65536))
+        ioctl_fallocate(fd, FALLOC_COLLAPSE, 4096, 8192)
+        same(os.fstat(fd).st_size, 65536 - 8192)
+    target.unmount()
+    text = read_file(log).decode()
+    apart = set(re.findall(r"^(\d+) +close_range\(3, ", text, re.MULTILINE))
+    callers = set(re.findall(r"^(\d+) +open_by_handle_at", text, re.MULTILINE))
+    check(callers and callers <= apart, f"{callers} look; without the connection are {apart}")
 
 
 def test_everything_survives():
