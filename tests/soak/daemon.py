@@ -241,6 +241,8 @@ def run_daemon(arguments, outcome):
     try:
         soak.run()
     finally:
+        # By force: requests of a daemon that hangs are given up, or nobody could be ended.
+        subprocess.run(["umount", "-f", soak.target.where], stderr=subprocess.DEVNULL, check=False)
         soak.load.kill()
         soak.target.end()
         shutil.rmtree(work, ignore_errors=True)

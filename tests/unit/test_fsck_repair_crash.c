@@ -228,12 +228,28 @@ START_TEST(cut_repair_of_part)
 }
 END_TEST
 
+/* One superblock is lost, as a crash that tears it does: a cut must not tear the other, too. */
+START_TEST(cut_repair_of_super)
+{
+	struct theatre *t = malloc(sizeof(*t));
+	uint64_t off = _i ? STAGE_SIZE - 4096 : 0;
+
+	begin(t);
+	rng_seed(&t->rng, 1);
+	healed_touch(&t->h, off, 4096);
+	memset(t->h.r.writable + off, 0x5a, 4096);
+	cut_everywhere(t, _i ? "second superblock" : "first superblock");
+	end(t);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
 		{ "cuts during a repair", cut_repair, NR_LOOPS },
 		{ "cuts during that of a part", cut_repair_of_part, NR_PARTS },
+		{ "cuts during that of a superblock", cut_repair_of_super, 2 },
 	};
 
-	return suite_run("fsck_repair_crash", cases, 2);
+	return suite_run("fsck_repair_crash", cases, sizeof(cases) / sizeof(cases[0]));
 }

@@ -92,6 +92,25 @@ static void short_table(struct healed *h, unsigned int how)
 	}
 }
 
+/* A block of it so far behind that there can't be as many before it; or at the end of the numbers
+ * that there are. */
+static void huge_table(struct healed *h, unsigned int how)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t off = i ? STAGE_SIZE - 8192 : DDFS_ROOT_BLOCK_OFF;
+		struct ddfs_inode_disk di;
+
+		memcpy(&di, h->healthy + off, sizeof(di));
+		di.size = ddfs_to64(UINT64_C(1) << 40);
+		di.nr_extents = ddfs_to16(2);
+		di.body.extent[1] = (struct ddfs_extent){
+			ddfs_to32(how ? UINT32_MAX / DDFS_INODES_PER_BLOCK - 1 : 1u << 27),
+			ddfs_to32(1), ddfs_to64(STAGE_SIZE / 4096 - 3)
+		};
+		edit_store(h, off, &di, sizeof(di));
+	}
+}
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 static void entry_to_free(struct healed *h, unsigned int how)
@@ -212,6 +231,7 @@ static const struct rule rules[] = {
 	{ "supers", supers, { 0 }, false },
 	{ "roots", roots, { 0 }, false },
 	{ "short table", short_table, { 0 }, false },
+	{ "huge table", huge_table, { 0 }, false },
 	{ "entry to a free inode", entry_to_free, { 0 }, true },
 	{ "named twice", named_twice, { 0 }, true },
 	{ "cycle", cycle, { 0 }, true },
@@ -263,12 +283,52 @@ START_TEST(both_roots)
 }
 END_TEST
 
+/* Two directories that lie in each other, and one with a lower number that leads to the one of
+ * them with the higher. */
+START_TEST(cycle_with_a_tail)
+{
+	struct healed *h = malloc(sizeof(*h));
+	struct harm harm = { .paths = true };
+	uint32_t low, one, two, back;
+	struct ddfs_inode *root, *outer, *inner;
+	struct ddfs_fs *fs;
+
+	healed_begin(h);
+	fs = ram_mount(&h->r, NULL);
+	root = ram_root(fs);
+	ck_assert_int_eq(tree_make(root, "low", S_IFDIR | 0700), 0);
+	outer = tree_make_get(root, "one", S_IFDIR | 0700);
+	inner = tree_make_get(outer, "two", S_IFDIR | 0700);
+	ck_assert_int_eq(tree_make(inner, "back", S_IFDIR | 0700), 0);
+	ck_assert_int_eq(tree_make(inner, "tail", S_IFDIR | 0700), 0);
+	ddfs_inode_put(inner);
+	ddfs_inode_put(outer);
+	ddfs_inode_put(root);
+	ck_assert_int_eq(ddfs_fs_close(fs), 0);
+	low = edit_ino(h, "low");
+	one = edit_ino(h, "one");
+	two = edit_ino_in(h, one, "two");
+	back = edit_ino_in(h, two, "back");
+	ck_assert(low < one && one < two);
+	edit_entry(h, "low", edit_ino_in(h, two, "tail"));
+	edit_entry_in(h, two, "tail", low);
+	edit_entry(h, "one", back);
+	edit_entry_in(h, two, "back", one);
+	healed_repair(h, "cycle with a tail");
+	ck_assert_uint_eq(h->result.nr_reconnected, 1);
+	healed_expect(h, &harm, "cycle with a tail");
+	healed_end(h);
+	free(h);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
 		{ "rules", rule, 2 * NR_RULES },
 		{ "both roots", both_roots, 0 },
+		{ "cycle with a tail", cycle_with_a_tail, 0 },
 	};
 
-	return suite_run("fsck_repair_rules", cases, 2);
+	return suite_run("fsck_repair_rules", cases, sizeof(cases) / sizeof(cases[0]));
 }
