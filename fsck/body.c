@@ -49,19 +49,34 @@ void fsck_body_problem(struct fsck_body *b, uint16_t flag, const char *fmt, ...)
 	fsck_problem(b->f, false, "inode %u: %s", b->ino, text);
 }
 
+/* What is lost or in doubt. */
+static void print_range(
+	const struct fsck_body *b, uint64_t from, uint64_t to, char *text, size_t size)
+{
+	bool is_map = b->flag & FSCK_MAP_BAD;
+
+	if (!from && to >= (is_map ? UINT32_MAX : UINT64_C(1) << 63))
+		snprintf(text, size, "all of it");
+	else
+		snprintf(text, size,
+			is_map ? "its blocks from %llu up to %llu"
+			       : "its keys from %#llx up to %#llx",
+			(unsigned long long)from, (unsigned long long)to);
+}
+
 static void note_fault(
 	void *arg, enum ddfs_image_fault fault, uint64_t blk, uint64_t from, uint64_t to)
 {
 	struct fsck_body *b = arg;
 	uint16_t flag = b->flag | (fault == DDFS_FAULT_UNREADABLE ? FSCK_UNREADABLE : 0);
+	char range[80];
 
+	print_range(b, from, to, range, sizeof(range));
 	if (blk)
-		fsck_body_problem(b, flag, "%s %s (block %llu, for %#llx to %#llx)", b->part,
-			clause(fault), (unsigned long long)blk, (unsigned long long)from,
-			(unsigned long long)to);
+		fsck_body_problem(b, flag, "%s %s (block %llu, for %s)", b->part, clause(fault),
+			(unsigned long long)blk, range);
 	else
-		fsck_body_problem(b, flag, "%s %s (for %#llx to %#llx)", b->part, clause(fault),
-			(unsigned long long)from, (unsigned long long)to);
+		fsck_body_problem(b, flag, "%s %s (for %s)", b->part, clause(fault), range);
 }
 
 static bool claim(struct fsck_body *b, uint64_t start, uint64_t len)
@@ -70,10 +85,13 @@ static bool claim(struct fsck_body *b, uint64_t start, uint64_t len)
 	if (fsck_claim(b->f, start, len))
 		return true;
 	/* by many threads nobody knows who was first: see fsck_check */
-	if (b->f->ordered)
+	if (b->f->ordered && len == 1)
+		fsck_body_problem(b, FSCK_SHARES, "%s has block %llu, that another has too",
+			b->part, (unsigned long long)start);
+	else if (b->f->ordered)
 		fsck_body_problem(b, FSCK_SHARES,
-			"%s has block %llu, or one of %llu from there on, that another has too",
-			b->part, (unsigned long long)start, (unsigned long long)len);
+			"%s has blocks %llu to %llu, with one or more that another has too",
+			b->part, (unsigned long long)start, (unsigned long long)(start + len - 1));
 	return false;
 }
 

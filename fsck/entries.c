@@ -6,13 +6,12 @@
 
 #include "fsck/body.h"
 #include "fsck/passes.h"
+#include "fsck/sentences.h"
 #include "fsck/work.h"
 
-#define TYPE_DIR	(S_IFDIR >> 12)
-#define INODES_A_RANGE	4096u
-#define NAMES_A_HASH	128u
-#define SHOWN_NAME_MAX	60 /* bytes of a name in a sentence */
-#define SHOWN_NAME_ROOM (SHOWN_NAME_MAX * 4 + 4)
+#define TYPE_DIR       (S_IFDIR >> 12)
+#define INODES_A_RANGE 4096u
+#define NAMES_A_HASH   128u
 
 /* The names of one hash so far, which lie side by side: there is none twice. */
 struct same {
@@ -40,29 +39,12 @@ static bool was_seen(struct same *s, const struct ddfs_image_record *r)
 	return false;
 }
 
-/* For a terminal: what is not plain as octal numbers. */
-static const char *show_name(const struct ddfs_image_record *r, char out[SHOWN_NAME_ROOM])
-{
-	char *to = out;
-
-	for (unsigned int i = 0; i < r->name_len && i < SHOWN_NAME_MAX; i++) {
-		uint8_t c = r->name[i];
-
-		if (c >= ' ' && c != '\\' && c != 0x7f)
-			*to++ = (char)c;
-		else
-			to += sprintf(to, "\\%03o", c);
-	}
-	strcpy(to, r->name_len > SHOWN_NAME_MAX ? "..." : "");
-	return out;
-}
-
 static void say_entry(struct fsck_body *b, const struct ddfs_image_record *r, const char *fault)
 {
-	char name[SHOWN_NAME_ROOM];
+	char name[FSCK_NAME_ROOM];
 
-	fsck_problem(
-		b->f, false, "directory %u: entry \"%s\" %s", b->ino, show_name(r, name), fault);
+	fsck_problem(b->f, false, "directory %u: entry \"%s\" %s", b->ino,
+		fsck_name_show(r->name, r->name_len, name), fault);
 	fsck_inode_flag(b->f, b->ino, FSCK_ENTRIES_BAD);
 }
 

@@ -3,6 +3,7 @@
 #include "fsck/fsck.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,17 +17,29 @@
 /* A round's repair ends where the next step wants to know more; each has changed something. */
 #define MAX_ROUNDS 24u
 
+static const char *cut_short(const struct fsck *f, char *text, size_t size)
+{
+	snprintf(text, size,
+		"the filesystem is %llu bytes and the device only %llu: it was cut short; make the "
+		"device, or the image file, as large again",
+		(unsigned long long)ddfs_le64(f->img.super.device_bytes),
+		(unsigned long long)f->media->size);
+	return text;
+}
+
 static int say_failed(struct fsck *f, int err)
 {
 	const char *why = NULL;
+	char text[200];
 
 	if (err == -EUCLEAN)
-		why = "no superblock is whole and makes sense: either this is no devdaxfs, or it "
-		      "was cut short, or both copies are damaged";
+		why = "no superblock is whole and makes sense: either this is no devdaxfs, or both "
+		      "copies are damaged";
+	else if (err == -EFBIG)
+		why = cut_short(f, text, sizeof(text));
 	else if (err == -EOPNOTSUPP)
 		why = "a newer version of devdaxfs made this, with features that are not known "
-		      "here: use "
-		      "the fsck.devdaxfs of that version";
+		      "here: use the fsck.devdaxfs of that version";
 	else if (err == -EROFS)
 		why = "it can only be read, and so not be repaired: check it with -n";
 	else if (err == -ENOMEM)

@@ -62,6 +62,7 @@ struct ddfs_fsck_result {
 	uint64_t nr_left;
 	bool was_clean; /* marked cleanly unmounted when it began */
 	bool skipped;	/* PREEN of a clean one: only superblocks were looked at */
+	bool stored;	/* something, also if it then ended early */
 	uint32_t nr_lanes_replayed;
 	uint32_t nr_lanes_busy; /* not empty: of a crash, or a mount */
 	/* What is there, at the end. */
@@ -76,9 +77,10 @@ struct ddfs_fsck_result {
 };
 
 /* 0: it ran, and *out says what it found. -EUCLEAN: no superblock was found that it could be
- * checked by; -EOPNOTSUPP: another version or an unknown feature; -EROFS: a repair, and the device
- * can't be written; -ENOMEM; -EIO: a store failed; -EINTR: stop said so, and *out says what was
- * done until then. The sentence was told to say. */
+ * checked by; -EFBIG: the device is smaller than it was; -EOPNOTSUPP: another version or an
+ * unknown feature; -EROFS: a repair, and the device can't be written; -ENOMEM; -EIO: a store
+ * failed; -EINTR: stop said so, and *out says what was done until then. The sentence was told to
+ * say. */
 int ddfs_fsck(struct ddfs_media *media, const struct ddfs_fsck_options *opt,
 	struct ddfs_fsck_result *out);
 

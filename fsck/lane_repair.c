@@ -70,7 +70,7 @@ static int repair_lane(struct fsck_repair *r, uint32_t lane, uint8_t *buf)
 		return clean ? give_up(r, lane, "is not empty, of a clean filesystem")
 			     : clear(r, lane);
 	case DDFS_IMAGE_LANE_BAD:
-		return give_up(r, lane, "holds what can't be");
+		return give_up(r, lane, "holds what cannot be");
 	case DDFS_IMAGE_LANE_UNREADABLE:
 		return give_up(r, lane, "can't be read");
 	default:

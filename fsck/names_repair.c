@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fsck/repair_priv.h"
+#include "fsck/sentences.h"
 
 struct listing {
 	struct fsck_walk walk; /* first: the argument of its functions */
@@ -72,14 +73,15 @@ static int list_entry(void *arg, const struct ddfs_image_record *e)
 	struct listing *l = arg;
 	struct fsck_name n = { .key = e->key, .name_len = e->name_len, .val_len = e->val_len };
 	struct ddfs_dirent_value v;
+	char name[FSCK_NAME_ROOM];
 	uint8_t type = e->type;
 
 	memcpy(&v, e->value, sizeof(v));
 	if (!entry_holds(l->walk.r->f, l->walk.ino, e, ddfs_le32(v.ino), &type)) {
 		l->walk.nr_faults++;
 		l->nr_removed++;
-		fsck_tell(l->walk.r, "directory %u: the entry \"%.*s\" (inode %u) was removed",
-			l->walk.ino, (int)e->name_len, (const char *)e->name, ddfs_le32(v.ino));
+		fsck_tell(l->walk.r, "directory %u: the entry \"%s\" (inode %u) was removed",
+			l->walk.ino, fsck_name_show(e->name, e->name_len, name), ddfs_le32(v.ino));
 		return 0;
 	}
 	l->walk.nr_faults += type != e->type;

@@ -35,6 +35,16 @@ static bool is_on_way(const struct fsck *f, uint32_t ino, uint32_t steps, uint32
 	return false;
 }
 
+/* Of directories that lie in each other. */
+static uint32_t least_of_circle(const struct fsck *f, uint32_t ino)
+{
+	uint32_t least = ino;
+
+	for (uint32_t at = f->inode[ino].parent; at != ino; at = f->inode[at].parent)
+		least = at < least ? at : least;
+	return least;
+}
+
 static void check_dir(struct fsck *f, uint32_t ino)
 {
 	uint32_t steps, top = climb(f, ino, FSCK_SEEN, &steps);
@@ -47,6 +57,8 @@ static void check_dir(struct fsck *f, uint32_t ino)
 	 * before. */
 	if (!steps || !f->inode[top].nr_names || !is_on_way(f, ino, steps, top))
 		return;
+	/* Wherever the way met the circle: lost+found gets the least one (is_top). */
+	top = least_of_circle(f, top);
 	fsck_problem(f, false, "directory %u lies in itself", top);
 	fsck_inode_flag(f, top, FSCK_LOST);
 }

@@ -99,6 +99,12 @@ static inline bool fsck_bit(const uint64_t *map, uint64_t i)
 /* Whether what lies in slot ino, its checksum failing, is that inode all the same. */
 bool fsck_slot_is_plausible(
 	const struct ddfs_image *img, uint32_t ino, const struct ddfs_inode_disk *di);
+/* The bit of the slot that is wrong put right, if it is one: with it alone the checksum holds. */
+bool fsck_slot_mend_bit(const struct ddfs_image *img, uint32_t ino, struct ddfs_inode_disk *di);
+/* The root's inode, or that of the orphans, made anew; true: with the names that it had, if *was
+ * still says where they are. */
+bool fsck_fixed_rebuild(const struct ddfs_image *img, uint32_t ino,
+	const struct ddfs_inode_disk *was, struct ddfs_inode_disk *di);
 bool fsck_type_is_known(uint32_t mode);
 void fsck_inode_begin(struct ddfs_inode_disk *di, uint32_t ino, uint32_t mode, uint32_t gen);
 int fsck_slot_clear(struct fsck_repair *r, uint32_t ino, const struct ddfs_inode_disk *di);

@@ -30,6 +30,19 @@ static void tell(const struct fsck *f, const struct fsck_sentence *s, bool fixed
 		f->opt->say(f->opt->arg, s->text, fixed);
 }
 
+const char *fsck_name_show(const uint8_t *name, size_t len, char out[FSCK_NAME_ROOM])
+{
+	char *to = out;
+
+	for (size_t i = 0; i < len && i < FSCK_NAME_MAX; i++)
+		if (name[i] >= ' ' && name[i] != '\\' && name[i] != 0x7f)
+			*to++ = (char)name[i];
+		else
+			to += sprintf(to, "\\%03o", name[i]);
+	strcpy(to, len > FSCK_NAME_MAX ? "..." : "");
+	return out;
+}
+
 void fsck_problem(struct fsck *f, bool preen, const char *fmt, ...)
 {
 	char *text;

@@ -4,8 +4,15 @@
 #define DDFS_FSCK_SENTENCES_H
 
 #include <stddef.h>
+#include <stdint.h>
+
+#define FSCK_NAME_MAX  60 /* bytes of a name in a sentence */
+#define FSCK_NAME_ROOM (FSCK_NAME_MAX * 4 + 4)
 
 struct fsck;
+
+/* For a terminal: what is not plain as octal numbers. Returns out. */
+const char *fsck_name_show(const uint8_t *name, size_t len, char out[FSCK_NAME_ROOM]);
 
 /* What was noted in this round since there were nr sentences is to be found anew. */
 void fsck_sentences_forget(struct fsck *f, size_t nr);

@@ -46,15 +46,22 @@ static bool has_tree(const struct ddfs_inode_disk *di)
 }
 
 /* A node that was written for that inode. */
-static bool root_says(const struct ddfs_image *img, uint32_t ino, const struct ddfs_inode_disk *di)
+static bool read_root(const struct ddfs_image *img, uint32_t ino, const struct ddfs_inode_disk *di,
+	struct ddfs_node *n)
 {
 	uint64_t blk = ddfs_le64(di->body.root);
-	struct ddfs_node n;
 
 	return ddfs_image_blocks_valid(img, blk, 1) &&
-	       !ddfs_image_read(img, blk * DDFS_BLOCK_BYTES, &n, sizeof(n)) &&
-	       ddfs_image_sum_holds(img, blk * DDFS_BLOCK_BYTES, &n, sizeof(n)) &&
-	       ddfs_le32(n.owner) == ino;
+	       !ddfs_image_read(img, blk * DDFS_BLOCK_BYTES, n, sizeof(*n)) &&
+	       ddfs_image_sum_holds(img, blk * DDFS_BLOCK_BYTES, n, sizeof(*n)) &&
+	       ddfs_le32(n->owner) == ino;
+}
+
+static bool root_says(const struct ddfs_image *img, uint32_t ino, const struct ddfs_inode_disk *di)
+{
+	struct ddfs_node n;
+
+	return read_root(img, ino, di, &n);
 }
 
 static bool extents_are_plausible(const struct ddfs_image *img, const struct ddfs_inode_disk *di)
@@ -84,17 +91,39 @@ bool fsck_slot_is_plausible(
 	return !S_ISREG(mode) || extents_are_plausible(img, di);
 }
 
+/* With more than a bit wrong it takes luck; what is nothing like that inode is not even tried. */
+bool fsck_slot_mend_bit(const struct ddfs_image *img, uint32_t ino, struct ddfs_inode_disk *di)
+{
+	uint64_t off = ddfs_image_slot_off(img, ino);
+	uint8_t *byte = (uint8_t *)di;
+
+	if (!off || (ddfs_le16(di->magic) != DDFS_INODE_MAGIC && ddfs_le32(di->ino) != ino))
+		return false;
+	for (unsigned int i = 0; i < 8 * sizeof(*di); i++) {
+		byte[i / 8] ^= (uint8_t)(1u << i % 8);
+		if (ddfs_image_sum_holds(img, off, di, sizeof(*di)))
+			return true;
+		byte[i / 8] ^= (uint8_t)(1u << i % 8);
+	}
+	return false;
+}
+
 /* Fields that may be what they like are made such that they can be. */
 static void sanitize(struct ddfs_inode_disk *di)
 {
 	struct le32 *ns[] = { &di->atime_ns, &di->mtime_ns, &di->ctime_ns, &di->btime_ns };
+	uint32_t mode = ddfs_le16(di->mode);
 
 	for (unsigned int i = 0; i < 4; i++)
 		if (ddfs_le32(*ns[i]) >= NSEC)
 			*ns[i] = ddfs_to32(0);
 	di->flags = ddfs_to32(ddfs_le32(di->flags) & FLAGS_KNOWN);
-	if (!S_ISREG(ddfs_le16(di->mode)))
+	if (!S_ISREG(mode))
 		di->flags = ddfs_to32(ddfs_le32(di->flags) & ~DDFS_IFLAG_ZOMBIE);
+	/* Nobody could clear them there. */
+	if (!S_ISREG(mode) && !S_ISDIR(mode))
+		di->flags = ddfs_to32(
+			ddfs_le32(di->flags) & ~(uint32_t)(FS_IMMUTABLE_FL | FS_APPEND_FL));
 }
 
 /* ---- repairs -------------------------------------------------------------------------------- */
@@ -128,15 +157,34 @@ int fsck_slot_clear(struct fsck_repair *r, uint32_t ino, const struct ddfs_inode
 	return fsck_slot_store(r, ino, &free);
 }
 
-static int make_fixed_dir(struct fsck_repair *r, uint32_t ino)
+bool fsck_fixed_rebuild(const struct ddfs_image *img, uint32_t ino,
+	const struct ddfs_inode_disk *was, struct ddfs_inode_disk *di)
+{
+	bool root = ino == DDFS_INO_ROOT;
+	struct ddfs_node n;
+
+	fsck_inode_begin(di, ino, S_IFDIR | (root ? 0755 : 0700), root ? 0 : 1);
+	di->nlink = ddfs_to32(2);
+	di->parent = ddfs_to32(ino);
+	if (!read_root(img, ino, was, &n) || (ddfs_le16(n.type) != DDFS_NODE_NAME_LEAF &&
+						     ddfs_le16(n.type) != DDFS_NODE_NAME_INDEX))
+		return false;
+	di->body.root = was->body.root;
+	di->depth = n.level;
+	return true;
+}
+
+static int make_fixed_dir(struct fsck_repair *r, uint32_t ino, const struct ddfs_inode_disk *was)
 {
 	bool root = ino == DDFS_INO_ROOT;
 	struct ddfs_inode_disk di;
 
+	if (fsck_fixed_rebuild(r->img, ino, was, &di)) {
+		fsck_tell(r, "the inode of the %s directory was lost: a new one has its names",
+			root ? "root" : "orphan");
+		return fsck_slot_store(r, ino, &di);
+	}
 	r->f->orphans_lost |= !root;
-	fsck_inode_begin(&di, ino, S_IFDIR | (root ? 0755 : 0700), root ? 0 : 1);
-	di.nlink = ddfs_to32(2);
-	di.parent = ddfs_to32(ino);
 	fsck_tell(r, root ? "the root directory was lost: a new one was made, and what was in it "
 			    "goes to lost+found"
 			  : "the directory of orphans was lost: a new one was made");
@@ -150,7 +198,7 @@ static int repair_fixed(struct fsck_repair *r, uint32_t ino, struct ddfs_inode_d
 
 	if (!sure || !S_ISDIR(ddfs_le16(di->mode)) || ddfs_le32(di->ino) != ino ||
 		di->depth > MAX_DEPTH)
-		return make_fixed_dir(r, ino);
+		return make_fixed_dir(r, ino, di);
 	sanitize(di);
 	di->magic = ddfs_to16(DDFS_INODE_MAGIC);
 	di->gen = ddfs_to32(ino == DDFS_INO_ROOT ? 0 : 1);
@@ -165,6 +213,8 @@ static int repair_slot(struct fsck_repair *r, uint32_t ino)
 
 	if (err && err != -EUCLEAN)
 		return 0;
+	if (err && fsck_slot_mend_bit(r->img, ino, &di))
+		return fsck_slot_store(r, ino, &di);
 	if (ino == DDFS_INO_ROOT || ino == DDFS_INO_ORPHAN)
 		return repair_fixed(r, ino, &di, err);
 	was = di;

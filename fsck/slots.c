@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pass 1: every slot of the inode table, and what the inodes in them have. */
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -27,6 +28,12 @@ static bool type_is_known(uint32_t mode)
 	       S_ISFIFO(mode) || S_ISSOCK(mode);
 }
 
+/* Flags that no call could clear, of what no call could then remove. */
+static bool is_stuck(uint32_t mode, uint32_t flags)
+{
+	return flags & (FS_IMMUTABLE_FL | FS_APPEND_FL) && !S_ISREG(mode) && !S_ISDIR(mode);
+}
+
 /* What a slot in use can't be, NULL: nothing. */
 static const char *slot_fault(uint32_t ino, const struct ddfs_inode_disk *di)
 {
@@ -42,6 +49,8 @@ static const char *slot_fault(uint32_t ino, const struct ddfs_inode_disk *di)
 		return "is of no known type";
 	if (ddfs_le32(di->flags) & DDFS_IFLAG_ZOMBIE && !S_ISREG(mode))
 		return "is a zombie, and no file";
+	if (is_stuck(mode, ddfs_le32(di->flags)))
+		return "is immutable or append-only, and neither file nor directory";
 	return NULL;
 }
 

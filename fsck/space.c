@@ -32,10 +32,16 @@ static uint64_t fixed_bits(const struct ddfs_image *img, uint64_t word)
 
 static void say_run(struct fsck *f, uint64_t from, uint64_t to, bool used)
 {
-	fsck_problem(f, true,
-		used ? "blocks %llu to %llu are marked as used, and belong to nobody"
-		     : "blocks %llu to %llu are marked as free, and belong to somebody",
-		(unsigned long long)from, (unsigned long long)to - 1);
+	if (to - from == 1)
+		fsck_problem(f, true,
+			used ? "block %llu is marked as used, and belongs to nobody"
+			     : "block %llu is marked as free, and belongs to somebody",
+			(unsigned long long)from);
+	else
+		fsck_problem(f, true,
+			used ? "blocks %llu to %llu are marked as used, and belong to nobody"
+			     : "blocks %llu to %llu are marked as free, and belong to somebody",
+			(unsigned long long)from, (unsigned long long)to - 1);
 	fsck_whole_flag(f, FSCK_WHOLE_BITMAP);
 }
 

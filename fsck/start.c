@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/media.h"
 #include "fs/super.h"
 #include "fsck/repair_priv.h"
 
@@ -48,6 +49,15 @@ static void choose_root(struct fsck_repair *r, uint64_t second, struct ddfs_inod
 		*di = other;
 }
 
+/* One that can't be made readable, as the superblock has known since that was tried. */
+static bool is_out_of_use(const struct fsck_repair *r, const uint64_t off[2])
+{
+	uint32_t sole = ddfs_le32(r->img->super.sole_root_block);
+	struct ddfs_media *m = r->f->media;
+
+	return sole && m->ops->probe(m, off[2 - sole], DDFS_BLOCK_BYTES);
+}
+
 /* If none holds, that is damage of the table. */
 static int repair_roots(struct fsck_repair *r)
 {
@@ -56,7 +66,7 @@ static int repair_roots(struct fsck_repair *r)
 	struct ddfs_inode_disk di = r->img->table;
 	int err;
 
-	if (c[0] != DDFS_COPY_GOOD && c[1] != DDFS_COPY_GOOD)
+	if ((c[0] != DDFS_COPY_GOOD && c[1] != DDFS_COPY_GOOD) || is_out_of_use(r, off))
 		return 0;
 	if (c[0] == DDFS_COPY_GOOD && c[1] == DDFS_COPY_GOOD &&
 		reads_as(r->img, off[0], &di, sizeof(di)) &&

@@ -70,20 +70,33 @@ static void store(struct fsck_repair *r, uint32_t seed, uint64_t off, void *p, s
 	ddfs_csum_seal(seed, off, p, len);
 	r->f->media->ops->copy(r->f->media, off, p, len);
 	r->changed = true;
+	r->f->out->stored = true;
 }
 
 /* ---- superblocks ---------------------------------------------------------------------------- */
 
-/* One whole at every moment: the second follows once the first is durable. */
+static bool is_current(const struct fsck_repair *r, uint64_t off)
+{
+	struct ddfs_media *m = r->f->media;
+	struct ddfs_super now;
+
+	return !m->ops->copy_out(m, &now, off, sizeof(now)) &&
+	       ddfs_csum_holds(DDFS_SUPER_SEED, off, &now, sizeof(now)) &&
+	       ddfs_le64(now.seq) == ddfs_le64(r->img->super.seq);
+}
+
+/* One whole at every moment: the other follows once the one is durable, and the last to go is not
+ * the only one that holds. */
 int fsck_super_store(struct fsck_repair *r)
 {
 	struct ddfs_super *s = &r->img->super;
 	const uint64_t off[2] = { DDFS_SUPER_OFF,
 		ddfs_super_backup_off(ddfs_le64(s->device_bytes)) };
-	unsigned int nr_stored = 0;
+	unsigned int begin = is_current(r, off[0]) && !is_current(r, off[1]), nr_stored = 0;
 
 	s->seq = ddfs_to64(ddfs_le64(s->seq) + 1);
-	for (unsigned int i = 0; i < 2; i++) {
+	for (unsigned int n = 0; n < 2; n++) {
+		unsigned int i = n ^ begin;
 		int err = fsck_make_readable(r, off[i], sizeof(*s));
 
 		if (err == -ENODATA)
@@ -105,6 +118,7 @@ int fsck_mark(struct fsck_repair *r)
 	if (r->f->marked)
 		return 0;
 	r->f->marked = true;
+	r->f->out->stored = true; /* soon */
 	if (ddfs_le32(s->state) == DDFS_STATE_MOUNTED)
 		return 0;
 	s->state = ddfs_to32(DDFS_STATE_MOUNTED);

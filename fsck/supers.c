@@ -129,7 +129,7 @@ static void check_lane(struct fsck *f, uint32_t i, uint8_t *buf)
 	f->out->nr_lanes_busy++;
 	if (!fault)
 		return;
-	fsck_problem(f, false, "lane %u %s", i, fault);
+	fsck_problem(f, false, "lane %u of the log %s", i, fault);
 	fsck_whole_flag(f, FSCK_WHOLE_LANE);
 }
 

@@ -11,8 +11,8 @@
 #include "fs/media.h"
 #include "fsck/repair_priv.h"
 
-#define MAX_BLOCKS  (UINT32_MAX / DDFS_INODES_PER_BLOCK)
-#define MIN_BLOCKS  2u /* the first has the fixed inodes */
+#define MAX_NUMBERS (UINT32_MAX / DDFS_INODES_PER_BLOCK) /* in blocks */
+#define MIN_BLOCKS  2u					 /* the first has the fixed inodes */
 #define GROW_BLOCKS 16u
 
 /* The table's blocks, as far as they are known. */
@@ -28,9 +28,17 @@ struct table {
 	bool sure; /* the inode's checksum holds, so that its size does */
 };
 
+/* It has no holes, so no more blocks than there are. */
+static uint64_t max_blocks(const struct table *t)
+{
+	uint64_t nr = t->r->img->end_block - t->r->img->data_block;
+
+	return nr < MAX_NUMBERS ? nr : MAX_NUMBERS;
+}
+
 static int set_block(struct table *t, uint64_t i, uint64_t blk)
 {
-	if (i >= MAX_BLOCKS)
+	if (i >= max_blocks(t))
 		return 0;
 	if (i >= t->cap) {
 		uint64_t cap = t->cap ? t->cap * 2 : 64;
@@ -110,7 +118,7 @@ static int read_map(struct table *t)
 	err = ddfs_image_walk_extents(img, &t->di, &walk);
 	nr = ddfs_le64(t->di.size) / DDFS_BLOCK_BYTES;
 	/* What is not found there is not made: see fill_holes. */
-	if (!err && t->sure && nr > t->nr && nr <= img->nr_blocks)
+	if (!err && t->sure && nr > t->nr && nr <= max_blocks(t))
 		err = set_block(t, nr - 1, 0);
 	return err;
 }
@@ -202,7 +210,7 @@ static bool is_better(const struct table *t, const struct candidate *c)
 {
 	struct candidate present;
 
-	if (!c->nr_used || (t->sure && c->index >= t->nr) || c->index >= MAX_BLOCKS)
+	if (!c->nr_used || (t->sure && c->index >= t->nr) || c->index >= max_blocks(t))
 		return false;
 	return c->index >= t->nr || !t->blk[c->index] ||
 	       !is_of_table(t->r->img, t->blk[c->index], &present) || present.nr_used < c->nr_used;

@@ -37,15 +37,30 @@ static int take_extent(void *arg, const struct ddfs_extent *e)
 	return 0;
 }
 
+/* As a repair of its slot leaves it. False: it has nothing. */
+static bool read_inode(const struct ddfs_image *img, uint32_t ino, struct ddfs_inode_disk *di)
+{
+	int err = ddfs_image_inode(img, ino, di);
+	struct ddfs_inode_disk was;
+
+	if (err && err != -EUCLEAN)
+		return false;
+	if (!err || !ino || fsck_slot_mend_bit(img, ino, di) ||
+		fsck_slot_is_plausible(img, ino, di))
+		return !ddfs_image_inode_is_free(di);
+	was = *di;
+	return (ino == DDFS_INO_ROOT || ino == DDFS_INO_ORPHAN) &&
+	       fsck_fixed_rebuild(img, ino, &was, di);
+}
+
 static int take_inode(struct taking *t, uint32_t ino)
 {
 	struct ddfs_image_walk walk = { .arg = t, .visit = take_node, .extent = take_extent };
 	const struct ddfs_image *img = t->r->img;
 	struct ddfs_inode_disk di;
-	int err = ddfs_image_inode(img, ino, &di);
+	int err;
 
-	if ((err && err != -EUCLEAN) || ddfs_image_inode_is_free(&di) ||
-		(err && ino && !fsck_slot_is_plausible(img, ino, &di)))
+	if (!read_inode(img, ino, &di))
 		return 0;
 	if (S_ISDIR(ddfs_le16(di.mode)))
 		err = ddfs_image_walk_names(img, &di, &walk);

@@ -16,6 +16,8 @@ int ddfs_image_open(struct ddfs_media *media, unsigned int flags, struct ddfs_im
 	struct ddfs_image img = { .media = media, .flags = flags };
 	int err = ddfs_image_super_open(&img);
 
+	if (err == -EFBIG)
+		out->super = img.super;
 	if (err)
 		return err;
 	if (flags & DDFS_IMAGE_REPLAY && ddfs_le32(img.super.state) != DDFS_STATE_CLEAN)

@@ -55,7 +55,8 @@ struct ddfs_image {
 };
 
 /* -EUCLEAN: no superblock holds, or what it says can't be a layout; -EOPNOTSUPP: another version,
- * or an incompatible feature. If only the inode table's inode or map is damaged, the image opens
+ * or an incompatible feature; -EFBIG: the device is smaller than the superblock says, which is in
+ * out->super then. If only the inode table's inode or map is damaged, the image opens
  * with the slots that can be found (nr_slots may be 0). media must outlive it. */
 int ddfs_image_open(struct ddfs_media *media, unsigned int flags, struct ddfs_image *out);
 void ddfs_image_close(struct ddfs_image *img);

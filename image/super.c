@@ -126,8 +126,10 @@ int ddfs_image_super_open(struct ddfs_image *img)
 	if (ddfs_le32(s->version) != DDFS_VERSION_MEDIA ||
 		ddfs_le64(s->feature_incompat) & ~DDFS_INCOMPAT_KNOWN)
 		return -EOPNOTSUPP;
-	if (!sizes_hold(s) || !regions_hold(s) || ddfs_le64(s->device_bytes) > img->media->size)
+	if (!sizes_hold(s) || !regions_hold(s))
 		return -EUCLEAN;
+	if (ddfs_le64(s->device_bytes) > img->media->size)
+		return -EFBIG;
 	img->seed = ddfs_le32(s->csum_seed);
 	img->nr_blocks = ddfs_le64(s->device_bytes) / DDFS_BLOCK_BYTES;
 	img->nr_chunks = ddfs_le64(s->device_bytes) / DDFS_CHUNK_BYTES;

@@ -72,6 +72,9 @@ int ddfs_image_table_open(struct ddfs_image *img)
 	uint64_t nr;
 
 	choose_copy(img);
+	/* It has no holes, so no more blocks than there are. */
+	if (img->end_block - img->data_block < m.limit)
+		m.limit = img->end_block - img->data_block;
 	nr = ddfs_le64(img->table.size) / DDFS_BLOCK_BYTES;
 	if (nr < m.limit)
 		m.limit = nr;

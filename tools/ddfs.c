@@ -29,7 +29,7 @@ static void print_usage(FILE *to)
 	      "\n",
 		to);
 	for (size_t i = 0; i < NR_COMMANDS; i++)
-		fprintf(to, "  %-11s %-26s %s\n", commands[i]->name, commands[i]->synopsis,
+		fprintf(to, "  %-11s %-28s %s\n", commands[i]->name, commands[i]->synopsis,
 			commands[i]->summary);
 	fputs("\n"
 	      "  -V, --version   print the version\n"

@@ -31,7 +31,7 @@ struct structure {
 static const struct structure structures[] = {
 	{ "superblock", "", "the superblock, and which copies hold", ddfs_dump_super, NULL },
 	{ "inode", "INODE|/PATH", "an inode", NULL, ddfs_dump_inode },
-	{ "extents", "INODE|/PATH", "the map of a file", NULL, ddfs_dump_extents },
+	{ "extents", "INODE|/PATH", "where the blocks of a file lie", NULL, ddfs_dump_extents },
 	{ "directory", "INODE|/PATH", "the names in a directory", NULL, ddfs_dump_directory },
 	{ "xattrs", "INODE|/PATH", "extended attributes", NULL, ddfs_dump_xattrs },
 	{ "lanes", "", "the redo log", ddfs_dump_lanes, NULL },
@@ -159,7 +159,7 @@ static int dump(const struct request *r, const struct ddfs_source_image *s)
 	if (s->err && r->what->dump != ddfs_dump_super)
 		return ddfs_source_complain(s, r->source);
 	ddfs_dump_out_begin(&o, r->json);
-	err = s->err ? ddfs_dump_super_raw(s->media, &o) : dump_one(r, &s->img, &o);
+	err = s->err ? ddfs_dump_super_raw(s->media, s->err, &o) : dump_one(r, &s->img, &o);
 	ddfs_dump_out_end(&o);
 	return err;
 }

@@ -12,8 +12,8 @@ struct ddfs_dump_out;
 /* Each returns 0, or -errno after saying what is wrong: then there was nothing to print. What is
  * damaged is printed as far as it goes. */
 int ddfs_dump_super(const struct ddfs_image *img, struct ddfs_dump_out *o);
-/* Of a device on which no image opens: what its superblocks say of themselves. */
-int ddfs_dump_super_raw(struct ddfs_media *media, struct ddfs_dump_out *o);
+/* Of a device on which no image opens (err says why): what its superblocks say of themselves. */
+int ddfs_dump_super_raw(struct ddfs_media *media, int err, struct ddfs_dump_out *o);
 int ddfs_dump_lanes(const struct ddfs_image *img, struct ddfs_dump_out *o);
 int ddfs_dump_groups(const struct ddfs_image *img, struct ddfs_dump_out *o);
 int ddfs_dump_chunks(const struct ddfs_image *img, uint32_t group, struct ddfs_dump_out *o);

@@ -112,7 +112,14 @@ static bool find_magic(struct ddfs_media *m, uint64_t off, struct ddfs_super *ou
 	       ddfs_le64(out->magic) == DDFS_SUPER_MAGIC;
 }
 
-int ddfs_dump_super_raw(struct ddfs_media *m, struct ddfs_dump_out *o)
+static const char *problem(int err)
+{
+	return err == -EFBIG	    ? "the device is smaller than device_bytes: it was cut short"
+	       : err == -EOPNOTSUPP ? "another version, or features that are not known here"
+				    : "this superblock does not hold";
+}
+
+int ddfs_dump_super_raw(struct ddfs_media *m, int err, struct ddfs_dump_out *o)
 {
 	uint64_t end = m->size & ~(uint64_t)(DDFS_CHUNK_BYTES - 1);
 	const uint64_t place[2] = { 0, end >= sizeof(struct ddfs_super) ? end - 4096 : 0 };
@@ -121,8 +128,7 @@ int ddfs_dump_super_raw(struct ddfs_media *m, struct ddfs_dump_out *o)
 	for (unsigned int i = 0; i < 2; i++) {
 		if (!find_magic(m, place[i], &s))
 			continue;
-		ddfs_dump_out_text(
-			o, "problem", "this superblock does not hold, or is of another version");
+		ddfs_dump_out_text(o, "problem", problem(err));
 		ddfs_dump_out_number(o, "offset", place[i]);
 		put_super(o, &s);
 		return 0;

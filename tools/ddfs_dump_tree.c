@@ -118,6 +118,13 @@ int ddfs_dump_extents(const struct ddfs_image *img, uint32_t ino, struct ddfs_du
 
 	if (err)
 		return err;
+	if (S_ISDIR(ddfs_le16(di.mode))) {
+		fprintf(stderr,
+			"ddfs: inode %" PRIu32 " is a directory: it has names, and no extents; see "
+			"ddfs dump --help\n",
+			ino);
+		return -EISDIR;
+	}
 	ddfs_dump_out_number(o, "inode", ino);
 	ddfs_dump_out_number(o, "depth", di.depth);
 	ddfs_dump_out_list(o, "extents", columns, sizeof(columns) / sizeof(*columns));

@@ -191,17 +191,39 @@ static void walk_inode(struct ddfs_collect *c, uint32_t ino, const struct ddfs_i
 	ddfs_image_walk_xattrs(c->img, di, &walk);
 }
 
-static void put_slots(struct ddfs_collect *c, uint64_t blk)
+/* A damaged table may lead to anybody's data. */
+static bool looks_like_slots(
+	const struct ddfs_collect *c, uint64_t blk, uint32_t first, const uint8_t *block)
+{
+	static const uint8_t zeroes[DDFS_BLOCK_BYTES];
+
+	for (uint32_t i = 0; i < DDFS_INODES_PER_BLOCK; i++) {
+		const struct ddfs_inode_disk *di = (const void *)(block + i * DDFS_INODE_BYTES);
+
+		if (ddfs_scramble_is_slot(first + i, di) ||
+			ddfs_image_sum_holds(
+				c->from, blk * DDFS_BLOCK_BYTES + i * sizeof(*di), di, sizeof(*di)))
+			return true;
+	}
+	return memcmp(block, zeroes, sizeof(zeroes)) == 0;
+}
+
+static void put_slots(struct ddfs_collect *c, uint64_t blk, uint32_t first)
 {
 	uint8_t block[DDFS_BLOCK_BYTES];
 
 	if (!ddfs_collect_read(c, blk, block))
 		return;
+	if (!looks_like_slots(c, blk, first, block)) {
+		set(c->done, blk);
+		c->nr_left_out++;
+		return;
+	}
 	for (unsigned int i = 0; c->scramble && i < DDFS_INODES_PER_BLOCK; i++) {
 		uint64_t off = blk * DDFS_BLOCK_BYTES + i * DDFS_INODE_BYTES;
 
-		c->nr_left_out += !ddfs_scramble_inode(
-			c->scramble, off, (struct ddfs_inode_disk *)(block + i * DDFS_INODE_BYTES));
+		c->nr_left_out += !ddfs_scramble_inode(c->scramble, off, first + i,
+			(struct ddfs_inode_disk *)(block + i * DDFS_INODE_BYTES));
 	}
 	ddfs_collect_put(c, blk, block);
 }
@@ -227,7 +249,7 @@ void ddfs_collect_inodes(struct ddfs_collect *c)
 		uint64_t blk = img->table_blks[ino / DDFS_INODES_PER_BLOCK];
 
 		if (blk && ino % DDFS_INODES_PER_BLOCK == 0)
-			put_slots(c, blk);
+			put_slots(c, blk, ino);
 		if (blk && ino)
 			put_inode(c, ino);
 	}

@@ -141,15 +141,22 @@ static void scramble_symlink(struct ddfs_scramble *s, struct ddfs_inode_disk *di
 	}
 }
 
-bool ddfs_scramble_inode(struct ddfs_scramble *s, uint64_t off, struct ddfs_inode_disk *di)
+bool ddfs_scramble_is_slot(uint32_t ino, const struct ddfs_inode_disk *di)
+{
+	return ddfs_le16(di->magic) == DDFS_INODE_MAGIC && ddfs_le32(di->ino) == ino;
+}
+
+bool ddfs_scramble_inode(
+	struct ddfs_scramble *s, uint64_t off, uint32_t ino, struct ddfs_inode_disk *di)
 {
 	bool was_used = ddfs_le16(di->magic) || ddfs_le32(di->crc) || ddfs_le16(di->mode);
 	bool holds = ddfs_image_sum_holds(s->img, off, di, sizeof(*di));
 	unsigned int type = ddfs_le16(di->mode) & S_IFMT;
 
-	if (!was_used) {
+	/* If it is none, all of it may be a secret. */
+	if (!was_used || (!holds && !ddfs_scramble_is_slot(ino, di))) {
 		memset(di, 0, sizeof(*di));
-		return true;
+		return !was_used;
 	}
 	if (holds && type == S_IFLNK)
 		scramble_symlink(s, di);

@@ -24,8 +24,11 @@ uint64_t ddfs_scramble_nr_lost(const struct ddfs_scramble *s);
 
 void ddfs_scramble_super(uint64_t off, struct ddfs_super *super);
 
-/* The slot at off. False: its checksum fails, and what may be a secret was zeroed. */
-bool ddfs_scramble_inode(struct ddfs_scramble *s, uint64_t off, struct ddfs_inode_disk *di);
+/* Whether what is there looks like that inode's slot, be it damaged or not. */
+bool ddfs_scramble_is_slot(uint32_t ino, const struct ddfs_inode_disk *di);
+/* The slot of ino, at off. False: its checksum fails, and what may be a secret was zeroed. */
+bool ddfs_scramble_inode(
+	struct ddfs_scramble *s, uint64_t off, uint32_t ino, struct ddfs_inode_disk *di);
 
 /* The target of a symlink; the same whenever it is asked for. */
 void ddfs_scramble_target(const struct ddfs_scramble *s, uint32_t ino, uint8_t *target, size_t len);

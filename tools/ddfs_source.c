@@ -56,10 +56,16 @@ int ddfs_source_complain(const struct ddfs_source_image *s, const char *source)
 			"ddfs: %s is a devdaxfs of another version, or with features that this "
 			"program does not know; see ddfs dump %s superblock\n",
 			source, source);
+	else if (s->err == -EFBIG)
+		fprintf(stderr,
+			"ddfs: %s was cut short: the filesystem is %llu bytes and the device only "
+			"%llu; make it as large again\n",
+			source, (unsigned long long)ddfs_le64(s->img.super.device_bytes),
+			(unsigned long long)s->media->size);
 	else if (s->err == -EUCLEAN)
 		fprintf(stderr,
-			"ddfs: %s has no superblock that holds: it is no devdaxfs, or damaged, or "
-			"was cut short; see ddfs dump %s superblock\n",
+			"ddfs: %s has no superblock that holds: it is no devdaxfs, or damaged; see "
+			"ddfs dump %s superblock\n",
 			source, source);
 	else
 		fprintf(stderr, "ddfs: cannot read %s: %s\n", source, strerror(-s->err));

@@ -11,7 +11,7 @@ bool fsck_summary_is_modified(const struct fsck_options *o, const struct ddfs_fs
 {
 	if (o->mode == DDFS_FSCK_NO || r->skipped)
 		return false;
-	return r->nr_fixed || r->nr_lanes_replayed ||
+	return r->stored || r->nr_fixed || r->nr_lanes_replayed ||
 	       (!r->was_clean && r->nr_blocks && !r->nr_left);
 }
 
@@ -72,14 +72,32 @@ static void print_state(
 			name, r->nr_lanes_replayed);
 }
 
+static const char *advice(enum ddfs_fsck_mode mode)
+{
+	switch (mode) {
+	case DDFS_FSCK_NO:
+		return "nothing was changed; fsck.devdaxfs -y repairs it, or asks without -y";
+	case DDFS_FSCK_PREEN:
+		return "some need a decision; run fsck.devdaxfs without -p or -a";
+	case DDFS_FSCK_ASK:
+		return "run fsck.devdaxfs again to repair them";
+	case DDFS_FSCK_YES:
+		break;
+	}
+	return "run fsck.devdaxfs -y again; if they stay, save what can be read";
+}
+
 static void print_left(
 	const struct fsck_options *o, const char *name, const struct ddfs_fsck_result *r)
 {
 	if (!r->nr_left)
 		return;
-	printf("\n%s: ********** %" PRIu64 " PROBLEMS ARE LEFT **********\n", name, r->nr_left);
-	if (o->mode == DDFS_FSCK_PREEN)
-		printf("%s: some need a decision; run fsck.devdaxfs without -p or -a\n", name);
+	if (r->nr_left == 1)
+		printf("\n%s: ********** 1 PROBLEM IS LEFT **********\n", name);
+	else
+		printf("\n%s: ********** %" PRIu64 " PROBLEMS ARE LEFT **********\n", name,
+			r->nr_left);
+	printf("%s: %s\n", name, advice(o->mode));
 }
 
 void fsck_summary_print(
@@ -90,8 +108,11 @@ void fsck_summary_print(
 			fsck_summary_is_modified(o, r) ? ", and changed so far" : "");
 		return;
 	}
-	if (err)
+	if (err) {
+		printf("%s: it could not be %s\n", name,
+			o->mode == DDFS_FSCK_NO ? "checked" : "repaired");
 		return;
+	}
 	print_state(o, name, r);
 	if (fsck_summary_is_modified(o, r))
 		printf("\n%s: ***** FILE SYSTEM WAS MODIFIED *****\n", name);

@@ -78,7 +78,7 @@ bool fsck_talk_ask(void *arg, const char *question)
 
 	fsck_talk_hide_bar(t);
 	while (!t->yes_to_all) {
-		printf("%s (yes, no, all: yes to this and everything else) [yes]? ", question);
+		printf("%s (yes, no, all: yes to this and everything else) [yes] ", question);
 		fflush(stdout);
 		if (!read_answer(t, line, sizeof(line))) {
 			putchar('\n');
@@ -98,7 +98,7 @@ bool fsck_talk_ask(void *arg, const char *question)
 			return true;
 		}
 	}
-	printf("%s? yes\n", question);
+	printf("%s yes\n", question);
 	return true;
 }
 

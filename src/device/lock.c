@@ -46,7 +46,10 @@ static void say_busy(
 			"unmount may still be open",
 			name, (int)owner->pid);
 	else
-		ddfs_say(to, LOG_ERR, "%s is in use by another process", name);
+		ddfs_say(to, LOG_ERR,
+			"%s is in use by another process: a read-only mount, mkfs.devdaxfs or "
+			"fsck.devdaxfs",
+			name);
 }
 
 static void say_waiting(

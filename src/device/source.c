@@ -59,8 +59,8 @@ static int resolve(const char *path, char *out, struct stat *st, const struct dd
 			"create-namespace -m devdax` makes one",
 			path);
 	else if (err == ENOENT)
-		ddfs_say(to, LOG_ERR, "%s: no such file; make an image with: truncate -s 1G %s",
-			path, path);
+		ddfs_say(to, LOG_ERR,
+			"%s: no such file (a new image begins with: truncate -s 1G FILE)", path);
 	else
 		ddfs_say(to, LOG_ERR, "%s: %s", path, strerror(err));
 	return -err;

@@ -61,6 +61,31 @@ static void slot_zombie(struct rule_stage *s)
 	RULE_SEAL(s, di);
 }
 
+/* Nobody could clear them, nor remove what has them. */
+static void frozen_pipe(struct rule_stage *s)
+{
+	struct ddfs_inode_disk *di = rule_find(s, "pipe");
+
+	di->flags = ddfs_to32(DDFS_FLAG_IMMUTABLE);
+	RULE_SEAL(s, di);
+}
+
+static void frozen_link(struct rule_stage *s)
+{
+	struct ddfs_inode_disk *di = rule_find(s, "link");
+
+	di->flags = ddfs_to32(DDFS_FLAG_APPEND);
+	RULE_SEAL(s, di);
+}
+
+static void frozen_file(struct rule_stage *s)
+{
+	struct ddfs_inode_disk *di = rule_find(s, "file");
+
+	di->flags = ddfs_to32(DDFS_FLAG_APPEND | DDFS_FLAG_IMMUTABLE);
+	RULE_SEAL(s, di);
+}
+
 static void named_zombie(struct rule_stage *s)
 {
 	struct ddfs_inode_disk *di = rule_find(s, "inline");
@@ -352,6 +377,9 @@ static const struct rule rules[] = {
 	{ "slot: type", slot_type, "no known type", 0, false, NULL },
 	{ "slot: reserved", slot_reserved, "inode 5 is in use", 0, false, NULL },
 	{ "slot: zombie pipe", slot_zombie, "zombie, and no file", 0, false, NULL },
+	{ "slot: immutable pipe", frozen_pipe, "immutable or append-only", 0, false, NULL },
+	{ "slot: append-only link", frozen_link, "immutable or append-only", 0, false, NULL },
+	{ "slot: immutable file", frozen_file, NULL, 0, false, NULL },
 	{ "zombie with a name", named_zombie, "zombie, and has a name", 0, false, NULL },
 	{ "root: generation", root_generation, "another generation", 0, false, NULL },
 	{ "file: behind its end", behind_end, "behind its end", 0, false, NULL },

@@ -444,7 +444,7 @@ static const struct rule rules[] = {
 	{ "chunk: checksum", chunk_sum, "bitmap of chunk 1 fails", 0, false, NULL },
 	{ "leak", leak, "marked as used", 0, true, NULL },
 	{ "used is free", free_used, "marked as free", 0, true, NULL },
-	{ "fixed is free", free_fixed, "blocks 0 to 0 are marked as free", 0, true, NULL },
+	{ "fixed is free", free_fixed, "block 0 is marked as free", 0, true, NULL },
 	{ "nr_used_inodes", used_inodes, "nr_used_inodes", 0, true, NULL },
 	{ "first_free_inode", first_free, "first_free_inode", 0, true, NULL },
 	{ "pins: head", pin_head, "pin table's head fails", 0, true, NULL },
@@ -461,9 +461,9 @@ static const struct rule rules[] = {
 	{ "bad: torn", bad_torn, NULL, 0, false, NULL },
 	{ "lane: committed", lane_committed, NULL, 0, false, NULL },
 	{ "lane: torn", lane_torn, NULL, 0, false, NULL },
-	{ "lane: when clean", lane_clean, "lane 2 is not empty", 0, false, NULL },
-	{ "lane: state", lane_state, "lane 2 holds what cannot be", 0, false, NULL },
-	{ "lane: outside", lane_outside, "lane 2 holds what cannot be", 0, false, NULL },
+	{ "lane: when clean", lane_clean, "lane 2 of the log is not empty", 0, false, NULL },
+	{ "lane: state", lane_state, "lane 2 of the log holds what cannot be", 0, false, NULL },
+	{ "lane: outside", lane_outside, "lane 2 of the log holds what cannot be", 0, false, NULL },
 	{ "unclean: counts", unclean_counts, NULL, 0, false, NULL },
 };
 #define NR_RULES ((int)(sizeof(rules) / sizeof(rules[0])))

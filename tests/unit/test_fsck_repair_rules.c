@@ -152,6 +152,15 @@ static void root_gone(struct healed *h, unsigned int how)
 	ddfs_image_close(&img);
 }
 
+/* Of the root's inode the first lines are lost, not which node has its names. */
+static void root_head_gone(struct healed *h, unsigned int how)
+{
+	struct ddfs_image img = healed_image(h);
+
+	edit_bytes(h, ddfs_image_slot_off(&img, DDFS_INO_ROOT), how ? 128 : 64, 0x77);
+	ddfs_image_close(&img);
+}
+
 static void orphans_gone(struct healed *h, unsigned int how)
 {
 	struct ddfs_image img = healed_image(h);
@@ -214,6 +223,23 @@ static void link_size(struct healed *h, unsigned int how)
 	edit_put_inode(h, how ? "link" : "short link", &di);
 }
 
+/* A flag that can be neither set nor cleared there keeps a name for ever; a checksum that fails as
+ * well is no reason to keep it. */
+static void frozen(struct healed *h, unsigned int how)
+{
+	static const char *const names[] = { "link", "pipe", "short link" };
+
+	for (unsigned int i = 0; i < 3; i++) {
+		struct ddfs_inode_disk di = edit_inode(h, names[i]);
+		struct ddfs_image img = healed_image(h);
+
+		di.flags = ddfs_to32(0x30);
+		edit_put_inode(h, names[i], &di);
+		h->r.writable[ddfs_image_slot_off(&img, edit_ino(h, names[i]))] ^= how;
+		ddfs_image_close(&img);
+	}
+}
+
 /* ---- all of them ---------------------------------------------------------------------------- */
 
 struct rule {
@@ -237,12 +263,14 @@ static const struct rule rules[] = {
 	{ "cycle", cycle, { 0 }, true },
 	{ "links", wrong_links, { 0 }, false },
 	{ "root", root_gone, { 0 }, true },
+	{ "head of the root", root_head_gone, { 0 }, false },
 	{ "orphans", orphans_gone, { 0 }, false },
 	{ "absurd size", size_absurd, { 0 }, false },
 	{ "short size", size_short, { "extents" }, false },
 	{ "shared", shared, { "inline" }, false },
 	{ "shared map", shared_map, { "inline", "extents" }, false },
 	{ "symlink's size", link_size, { 0 }, false },
+	{ "frozen", frozen, { 0 }, false },
 };
 #define NR_RULES (sizeof(rules) / sizeof(rules[0]))
 
@@ -258,7 +286,7 @@ START_TEST(rule)
 	for (unsigned int i = 0; i < 3 && r->harmed[i]; i++)
 		harm.ino[i] = edit_ino(h, r->harmed[i]);
 	/* A root that is made anew is another. */
-	harm.ino[3] = r->damage == root_gone ? DDFS_INO_ROOT : 0;
+	harm.ino[3] = r->damage == root_gone || r->damage == root_head_gone ? DDFS_INO_ROOT : 0;
 	r->damage(h, (unsigned int)_i % 2);
 	healed_repair(h, what);
 	ck_assert_msg(h->result.nr_problems, "%s: nothing was found", what);
@@ -322,11 +350,105 @@ START_TEST(cycle_with_a_tail)
 }
 END_TEST
 
+/* A bit of a slot is wrong, in what says that it is one, its type, its map or its checksum: all is
+ * as it was. */
+START_TEST(bit_of_slot)
+{
+	static const char *const names[] = { "file", "extents", "dir", "short link", "pipe" };
+	static const unsigned int bits[] = { 3, 4 * 8 + 1, 6 * 8 + 3, 6 * 8 + 12, 6 * 8 + 14,
+		6 * 8 + 15, 8 * 8, 24 * 8, 32 * 8 + 50, 114 * 8 + 2, 128 * 8 + 70, 128 * 8 + 5 };
+	struct healed *h = malloc(sizeof(*h));
+	struct harm harm = { .paths = false };
+	char what[60];
+
+	healed_begin(h);
+	for (unsigned int i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
+		struct ddfs_image img = healed_image(h);
+		uint32_t ino = _i < 5 ? edit_ino(h, names[_i]) : DDFS_INO_ROOT;
+		uint64_t off = ddfs_image_slot_off(&img, ino);
+
+		ddfs_image_close(&img);
+		snprintf(what, sizeof(what), "inode %u, bit %u", ino, bits[i]);
+		healed_touch(h, off, DDFS_INODE_BYTES);
+		h->r.writable[off + bits[i] / 8] ^= (uint8_t)(1u << bits[i] % 8);
+		healed_repair(h, what);
+		healed_expect(h, &harm, what);
+		healed_mend(h);
+	}
+	healed_end(h);
+	free(h);
+}
+END_TEST
+
+/* A root block that can't be made readable: once the superblock says so, that is no damage. */
+START_TEST(sole_root)
+{
+	struct healed *h = malloc(sizeof(*h));
+	struct ddfs_fsck_result r;
+
+	healed_begin(h);
+	ram_poison(&h->r, _i ? STAGE_SIZE - 8192 : DDFS_ROOT_BLOCK_OFF);
+	ck_assert_int_eq(healed_fsck(h, DDFS_FSCK_YES, &r), 0);
+	ck_assert_uint_eq(r.nr_left, 0);
+	ck_assert_int_eq(healed_fsck(h, DDFS_FSCK_NO, &r), 0);
+	ck_assert_uint_eq(r.nr_problems, 0);
+	ck_assert_int_eq(healed_fsck(h, DDFS_FSCK_YES, &r), 0);
+	ck_assert_uint_eq(r.nr_problems, 0);
+	ram_heal(&h->r, _i ? STAGE_SIZE - 8192 : DDFS_ROOT_BLOCK_OFF);
+	ck_assert_int_eq(healed_fsck(h, DDFS_FSCK_YES, &r), 0);
+	ck_assert_uint_eq(r.nr_left, 0);
+	healed_repair(h, "sole root block");
+	healed_end(h);
+	free(h);
+}
+END_TEST
+
+static void listen_for_controls(void *arg, const char *problem, bool fixed)
+{
+	unsigned int *nr = arg;
+
+	(void)fixed;
+	for (; *problem; problem++)
+		ck_assert_int_ge(*problem & 0xff, ' ');
+	++*nr;
+}
+
+/* Names are told, also when they go, such that a terminal obeys none of them. */
+START_TEST(names_told)
+{
+	static const char name[] = "a\033]0;title\007b";
+	unsigned int nr = 0;
+	struct ddfs_fsck_options opt = {
+		.mode = DDFS_FSCK_YES, .nr_threads = 1, .say = listen_for_controls, .arg = &nr
+	};
+	struct healed *h = malloc(sizeof(*h));
+	struct ddfs_fsck_result r;
+	struct ddfs_inode *root;
+	struct ddfs_fs *fs;
+
+	healed_begin(h);
+	fs = ram_mount(&h->r, NULL);
+	root = ram_root(fs);
+	ck_assert_int_eq(tree_make(root, name, S_IFREG | 0600), 0);
+	ddfs_inode_put(root);
+	ck_assert_int_eq(ddfs_fs_close(fs), 0);
+	edit_entry(h, name, 4000);
+	ck_assert_int_eq(ddfs_fsck(&h->r.media, &opt, &r), 0);
+	ck_assert_uint_eq(r.nr_left, 0);
+	ck_assert_uint_gt(nr, 1);
+	healed_end(h);
+	free(h);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
 		{ "rules", rule, 2 * NR_RULES },
 		{ "both roots", both_roots, 0 },
+		{ "bit of a slot", bit_of_slot, 6 },
+		{ "names that are told", names_told, 0 },
+		{ "sole root block", sole_root, 2 },
 		{ "cycle with a tail", cycle_with_a_tail, 0 },
 	};
 

@@ -127,6 +127,22 @@ START_TEST(layouts)
 }
 END_TEST
 
+START_TEST(cut_short)
+{
+	struct ddfs_image img = { 0 };
+	struct ram r;
+
+	stage_make(&r);
+	r.media.size /= 2;
+	ck_assert_int_eq(ddfs_image_open(&r.media, 0, &img), -EFBIG);
+	ck_assert_uint_eq(ddfs_le64(img.super.device_bytes), STAGE_SIZE);
+	r.media.size *= 2;
+	ck_assert_int_eq(ddfs_image_open(&r.media, 0, &img), 0);
+	ddfs_image_close(&img);
+	ram_fini(&r);
+}
+END_TEST
+
 START_TEST(root_blocks)
 {
 	static const enum ddfs_image_copy is[] = { DDFS_COPY_GOOD, DDFS_COPY_BAD,
@@ -186,6 +202,7 @@ int main(void)
 		{ "superblocks", supers, NR_HARMS * NR_HARMS },
 		{ "newer superblock", newer_super, 2 },
 		{ "impossible layouts", layouts, sizeof(impossible) / sizeof(*impossible) },
+		{ "cut short", cut_short, 0 },
 		{ "root blocks", root_blocks, NR_HARMS * NR_HARMS },
 		{ "sole root block", sole_root_block, 0 },
 	};

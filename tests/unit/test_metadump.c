@@ -158,12 +158,68 @@ START_TEST(poisoned_fixed)
 }
 END_TEST
 
+static const char secret[] = "what is in the file ";
+
+static bool has_secret(const struct dumped *d)
+{
+	return memmem(d->r.writable, STAGE_SIZE, secret, sizeof(secret) - 1);
+}
+
+/* Both root blocks fail their checksums, and say that the data of a file is of the inode table. */
+START_TEST(data_taken_for_inodes)
+{
+	bool scramble = _i;
+	struct ddfs_inode_disk di;
+	struct patient p;
+	struct dumped d;
+	uint64_t data;
+
+	patient_begin(&p, "extents", EXTENTS);
+	data = p.img.end_block - 4;
+	for (size_t at = 0; at + sizeof(secret) < 4 * DDFS_BLOCK_BYTES; at += sizeof(secret) - 1)
+		memcpy(p.r.writable + data * DDFS_BLOCK_BYTES + at, secret, sizeof(secret) - 1);
+	di = p.img.table;
+	di.body.extent[0] = (struct ddfs_extent){ ddfs_to32(0), ddfs_to32(4), ddfs_to64(data) };
+	memcpy(p.r.writable + DDFS_ROOT_BLOCK_OFF, &di, sizeof(di));
+	memcpy(p.r.writable + p.img.end_block * DDFS_BLOCK_BYTES, &di, sizeof(di));
+	ddfs_image_close(&p.img);
+	ck_assert_int_eq(ddfs_image_open(&p.r.media, 0, &p.img), 0);
+	ck_assert_uint_ge(p.img.nr_slots, 4 * DDFS_INODES_PER_BLOCK);
+	dump(&d, &p.img, scramble);
+	ck_assert(!has_secret(&d));
+	ck_assert_uint_ge(d.c.nr_left_out, 4);
+	dump_fini(&d);
+	patient_end(&p);
+}
+END_TEST
+
+/* Of a slot whose checksum fails, what says that it is one is kept, and no more. */
+START_TEST(slot_taken_for_another)
+{
+	struct patient p;
+	struct dumped d;
+	uint8_t *slot;
+
+	patient_begin(&p, "extents", EXTENTS);
+	slot = p.r.writable + ddfs_image_slot_off(&p.img, p.ino);
+	memcpy(slot, secret, sizeof(secret) - 1);
+	memcpy(slot + 128, secret, sizeof(secret) - 1);
+	dump(&d, &p.img, true);
+	ck_assert(!has_secret(&d));
+	ck_assert_uint_eq(d.c.nr_left_out, 1);
+	dump_fini(&d);
+	patient_end(&p);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
 		{ "whole", whole, 6 },
 		{ "poisoned nodes", poisoned_nodes, 6 },
 		{ "poisoned fixed structures", poisoned_fixed, 2 },
+		{ "data taken for inodes", data_taken_for_inodes, 2 },
+		{ "slot taken for another", slot_taken_for_another, 0 },
 	};
 
 	return suite_run("metadump", cases, sizeof(cases) / sizeof(*cases));

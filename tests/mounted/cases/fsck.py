@@ -120,10 +120,23 @@ def test_no_filesystem():
         file.seek(-4096, os.SEEK_END)
         file.write(bytes(4096))
     for mode in ("-n", "-p", "-y"):
-        wanted(FAILED, target, mode, word="no superblock")
+        text = wanted(FAILED, target, mode, word="no superblock")
+        check(f"{target.source}: it could not be" in text, text)
     code, text = fsck(target, "-n", target.source + ".not")
     same(code, FAILED, text)
     check("no such file" in text, text)
+
+
+def test_cut_short():
+    """Nothing is lost if it gets its size back."""
+    target = fresh()
+    populate(target)
+    os.truncate(target.source, 32 * MIB)
+    for mode in ("-n", "-p", "-y"):
+        wanted(FAILED, target, mode, word=f"is {64 * MIB} bytes and the device only {32 * MIB}")
+    os.truncate(target.source, 64 * MIB)
+    wanted(FIXED, target, "-y")
+    wanted(OK, target, "-n")
 
 
 # ---- damage -------------------------------------------------------------------------------------
@@ -134,7 +147,7 @@ def test_safe():
     populate(target)
     Supers(target.source).flip(1, 56)
     before = digest(target.source)
-    wanted(LEFT, target, "-n", word="1 PROBLEMS ARE LEFT")
+    wanted(LEFT, target, "-n", word="1 PROBLEM IS LEFT")
     same(digest(target.source), before, "checked with -n")
     text = wanted(FIXED, target, "-p", word="FIXED")
     check(f"{target.source}: the second superblock" in text, text)
@@ -274,7 +287,7 @@ def asked(answer):
     target = fresh()
     damage_inode(target, populate(target))
     terminal = Terminal(target)
-    terminal.wait_word("[yes]? ")
+    terminal.wait_word("[yes] ")
     answer(terminal)
     return target, terminal
 
@@ -288,9 +301,9 @@ def test_ask_yes():
 def test_ask_no():
     def refuse(terminal):
         while terminal.process.poll() is None:
-            seen = terminal.text.count("[yes]? ")
+            seen = terminal.text.count("[yes] ")
             terminal.answer("no")
-            while terminal.read() and terminal.text.count("[yes]? ") == seen:
+            while terminal.read() and terminal.text.count("[yes] ") == seen:
                 if terminal.process.poll() is not None:
                     return
 
@@ -302,8 +315,27 @@ def test_ask_no():
 def test_ask_interrupt():
     target, terminal = asked(lambda terminal: terminal.process.send_signal(signal.SIGINT))
     same(terminal.end(), CANCELLED, terminal.text)
-    check("interrupted" in terminal.text, terminal.text)
+    check("interrupted" in terminal.text and "changed" not in terminal.text, terminal.text)
     wanted(LEFT, target, "-n")
+
+
+def test_ask_interrupt_later():
+    """What was granted before is said to be done, by the exit code too."""
+    target = fresh()
+    damage_inode(target, populate(target))
+    media = Media(target.source)
+    with open(target.source, "r+b") as file:
+        for place in (media.lanes[1], media.root_blocks[1]):
+            file.seek(place)
+            file.write(b"x" * 64)
+    terminal = Terminal(target)
+    terminal.wait_word("[yes] ")
+    terminal.answer("yes")
+    terminal.wait_word("Write both superblocks")
+    terminal.process.send_signal(signal.SIGINT)
+    same(terminal.end(), CANCELLED | FIXED, terminal.text)
+    check("interrupted, and changed so far" in terminal.text, terminal.text)
+    check("?" in terminal.text and "??" not in terminal.text, terminal.text)
 
 
 @contextlib.contextmanager
