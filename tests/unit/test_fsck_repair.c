@@ -64,7 +64,7 @@ START_TEST(damaged_run)
 
 	healed_begin(h);
 	at = part_get(h, (unsigned int)_i);
-	for (uint64_t seed = 1; seed <= env_number("DDFS_SEEDS", 6); seed++) {
+	for (uint64_t seed = 1; seed <= env_number("DDFS_SEEDS", 3); seed++) {
 		rng_seed(&rng, seed);
 		for (unsigned int seal = 0; seal < 2; seal++) {
 			uint32_t byte = (uint32_t)rng_below(&rng, at.len);
