@@ -49,18 +49,24 @@ void fsck_body_problem(struct fsck_body *b, uint16_t flag, const char *fmt, ...)
 	fsck_problem(b->f, false, "inode %u: %s", b->ino, text);
 }
 
-/* What is lost or in doubt. */
-static void print_range(
-	const struct fsck_body *b, uint64_t from, uint64_t to, char *text, size_t size)
+/* Where it is, and what is lost or in doubt; of the nodes of a value, that are no range of it. */
+static void print_place(const struct fsck_body *b, uint64_t blk, uint64_t from, uint64_t to,
+	char *text, size_t size)
 {
 	bool is_map = b->flag & FSCK_MAP_BAD;
+	int len = 0;
 
-	if (!from && to >= (is_map ? UINT32_MAX : UINT64_C(1) << 63))
-		snprintf(text, size, "all of it");
-	else
-		snprintf(text, size,
-			is_map ? "its blocks from %llu up to %llu"
-			       : "its keys from %#llx up to %#llx",
+	if (blk)
+		len = snprintf(
+			text, size, "block %llu%s", (unsigned long long)blk, from < to ? ", " : "");
+	if (!blk && from >= to)
+		snprintf(text, size, "in the inode");
+	else if (!from && to >= (is_map ? UINT32_MAX : UINT64_C(1) << 63))
+		snprintf(text + len, size - (size_t)len, "for all of it");
+	else if (from < to)
+		snprintf(text + len, size - (size_t)len,
+			is_map ? "for its blocks from %llu up to %llu"
+			       : "for its keys from %#llx up to %#llx",
 			(unsigned long long)from, (unsigned long long)to);
 }
 
@@ -69,14 +75,10 @@ static void note_fault(
 {
 	struct fsck_body *b = arg;
 	uint16_t flag = b->flag | (fault == DDFS_FAULT_UNREADABLE ? FSCK_UNREADABLE : 0);
-	char range[80];
+	char place[120];
 
-	print_range(b, from, to, range, sizeof(range));
-	if (blk)
-		fsck_body_problem(b, flag, "%s %s (block %llu, for %s)", b->part, clause(fault),
-			(unsigned long long)blk, range);
-	else
-		fsck_body_problem(b, flag, "%s %s (for %s)", b->part, clause(fault), range);
+	print_place(b, blk, from, to, place, sizeof(place));
+	fsck_body_problem(b, flag, "%s %s (%s)", b->part, clause(fault), place);
 }
 
 static bool claim(struct fsck_body *b, uint64_t start, uint64_t len)

@@ -81,6 +81,19 @@ static bool is_worth_repair(const struct fsck *f)
 	return f->opt->mode != DDFS_FSCK_PREEN || !f->nr_unsafe;
 }
 
+/* The last repair could do no more, for this reason among others. */
+static void say_full(struct fsck *f)
+{
+	static const char text[] =
+		"no block is free, and what needs one was left as it is: mount it read-only and "
+		"copy what is needed, then remove files that nothing was said of, unmount it, and "
+		"run this again";
+
+	fsck_problem(f, false, "%s", text);
+	if (f->opt->mode == DDFS_FSCK_ASK && f->opt->say)
+		f->opt->say(f->opt->arg, text, false);
+}
+
 /* Leaves the image of the last round open, and its sentences where they are. */
 static int run_rounds(struct fsck *f)
 {
@@ -94,8 +107,11 @@ static int run_rounds(struct fsck *f)
 		ret = is_worth_repair(f) ? fsck_repair(f) : 0;
 		if (ret >= 0 && fsck_is_ending(f))
 			ret = atomic_load(&f->err);
-		if (!ret)
+		if (!ret) {
+			if (f->full && f->now.nr)
+				say_full(f);
 			return 0;
+		}
 		ddfs_image_close(&f->img);
 		if (ret < 0)
 			return ret;

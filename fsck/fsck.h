@@ -14,8 +14,8 @@
  * A repair wants the device for itself. It keeps all that can be read, and is repeated until a
  * check finds nothing: what a crash leaves of it, the next run repairs.
  *
- * Memory: 2 bits for each block, 16 bytes for each inode, the sentences; while a damaged directory
- * or map is made anew, what it holds.
+ * Memory: 2 bits for each block, 16 bytes for each inode, the pin table, the sentences; while a
+ * damaged directory or map is made anew, what it holds.
  */
 #ifndef DDFS_FSCK_FSCK_H
 #define DDFS_FSCK_FSCK_H

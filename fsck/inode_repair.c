@@ -113,9 +113,11 @@ int fsck_inode_mend(struct fsck_repair *r, uint32_t ino)
 		return 0;
 	was = di;
 	r->nr_waiting = 0;
+	fsck_spare_begin(r);
 	err = mend(r, &di);
 	if (err) {
 		r->nr_waiting = 0;
+		fsck_spare_abort(r);
 		return err == -ENOSPC ? 0 : err;
 	}
 	if (!ddfs_le16(di.mode)) {

@@ -52,7 +52,8 @@ static int map_foreign(struct mapping *m, uint32_t lblk, uint64_t start)
 		m->nr_data++;
 		return fsck_extents_add(&m->x, lblk, 1, copy);
 	}
-	if (err != -ENOSPC && err != -EIO)
+	/* -ENOSPC: the file stays as it is, and can be read. */
+	if (err != -EIO)
 		return err;
 	fsck_tell(r,
 		"inode %u: block %u of the file is lost: another has it, and it can't be "
@@ -63,7 +64,7 @@ static int map_foreign(struct mapping *m, uint32_t lblk, uint64_t start)
 
 static int map_block(struct mapping *m, uint32_t lblk, uint64_t start)
 {
-	if (!fsck_data_keep(m->walk.r, start & ~DDFS_EXTENT_UNWRITTEN))
+	if (!fsck_data_keep(m->walk.r, m->walk.ino, start & ~DDFS_EXTENT_UNWRITTEN))
 		return map_foreign(m, lblk, start);
 	m->nr_data++;
 	return fsck_extents_add(&m->x, lblk, 1, start);
@@ -204,6 +205,23 @@ static size_t target_len(
 	if (size <= DDFS_INLINE_SYMLINK || size > MAX_TARGET)
 		size = MAX_TARGET;
 	return strnlen((const char *)block, size);
+}
+
+bool fsck_symlink_holds(
+	const struct ddfs_image *img, const struct ddfs_inode_disk *di, uint64_t *blk)
+{
+	const struct ddfs_extent *e = di->body.extent;
+	uint64_t size = ddfs_le64(di->size), start = ddfs_le64(e->start);
+	uint8_t target[MAX_TARGET];
+
+	if (size <= DDFS_INLINE_SYMLINK || size > MAX_TARGET || di->depth ||
+		ddfs_le16(di->nr_extents) != 1 || ddfs_le32(e->len) != 1 || ddfs_le32(e->lblk) ||
+		!ddfs_image_blocks_valid(img, start, 1) ||
+		ddfs_image_read(img, start * DDFS_BLOCK_BYTES, target, size) ||
+		ddfs_crc32c(img->seed, target, size) != ddfs_le32(di->target_crc))
+		return false;
+	*blk = start;
+	return true;
 }
 
 static int mend_long(struct fsck_repair *r, struct ddfs_inode_disk *di, struct mapping *m)

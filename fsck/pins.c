@@ -1,117 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Pass 5: the pin table, and the page map on the device. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "fsck/passes.h"
+#include "fsck/pin_list.h"
 #include "fsck/state.h"
-
-#define RECORDS_A_BATCH 1024u
-
-/* ---- records -------------------------------------------------------------------------------- */
-
-/* A record whose blocks should be its file's. */
-struct pin {
-	uint32_t slot, ino;
-	uint64_t start, len, found;
-};
-
-struct pins {
-	struct fsck *f;
-	struct pin *pin;
-	unsigned int nr;
-};
-
-static void say_record(struct fsck *f, const struct pin *p, const char *fault)
-{
-	fsck_problem(f, true, "pin record %u (blocks %llu+%llu of inode %u) %s", p->slot,
-		(unsigned long long)p->start, (unsigned long long)p->len, p->ino, fault);
-	fsck_whole_flag(f, FSCK_WHOLE_PINS);
-}
-
-static int by_inode(const void *a, const void *b)
-{
-	const struct pin *x = a, *y = b;
-
-	if (x->ino != y->ino)
-		return x->ino < y->ino ? -1 : 1;
-	return x->slot < y->slot ? -1 : x->slot > y->slot;
-}
-
-/* Records of one file. */
-struct crowd {
-	struct pin *pin;
-	unsigned int nr;
-};
-
-static int find_extent(void *arg, const struct ddfs_extent *e)
-{
-	uint64_t start = ddfs_le64(e->start) & ~DDFS_EXTENT_UNWRITTEN;
-	uint64_t end = start + ddfs_le32(e->len);
-	struct crowd *c = arg;
-
-	for (unsigned int i = 0; i < c->nr; i++) {
-		struct pin *p = &c->pin[i];
-		uint64_t from = p->start > start ? p->start : start;
-		uint64_t to = p->start + p->len < end ? p->start + p->len : end;
-
-		if (from < to)
-			p->found += to - from;
-	}
-	return 0;
-}
-
-static void check_crowd(struct fsck *f, struct crowd *c)
-{
-	struct ddfs_image_walk walk = { .arg = c, .extent = find_extent };
-	struct ddfs_inode_disk di;
-	uint32_t ino = c->pin->ino;
-
-	if (ino < f->img.nr_slots && f->inode[ino].type == S_IFREG >> 12 &&
-		fsck_read_slot(f, ino, &di))
-		ddfs_image_walk_extents(&f->img, &di, &walk);
-	for (unsigned int i = 0; i < c->nr; i++)
-		if (c->pin[i].found < c->pin[i].len)
-			say_record(f, &c->pin[i], "names blocks that the file has not");
-}
-
-static void check_batch(struct pins *p)
-{
-	unsigned int from = 0;
-
-	qsort(p->pin, p->nr, sizeof(*p->pin), by_inode);
-	for (unsigned int i = 1; i <= p->nr; i++) {
-		struct crowd c = { p->pin + from, i - from };
-
-		if (i < p->nr && p->pin[i].ino == p->pin[from].ino)
-			continue;
-		check_crowd(p->f, &c);
-		from = i;
-	}
-	p->nr = 0;
-}
-
-static void check_record(struct pins *p, uint32_t slot, const struct ddfs_pin_record *r)
-{
-	uint32_t mode = ddfs_le32(r->mode);
-	struct pin pin = {
-		.slot = slot,
-		.ino = ddfs_le32(r->ino),
-		.start = ddfs_le64(r->start),
-		.len = ddfs_le32(r->len),
-	};
-
-	if (!pin.len || !ddfs_image_blocks_valid(&p->f->img, pin.start, pin.len))
-		say_record(p->f, &pin, "names blocks that cannot be");
-	else if (!mode || mode > 3)
-		say_record(p->f, &pin, "is of no known mode");
-	else if (!(p->f->opt->flags & DDFS_FSCK_STRAY_PINS))
-		p->pin[p->nr++] = pin;
-	if (p->nr == RECORDS_A_BATCH)
-		check_batch(p);
-}
 
 /* ---- the table ------------------------------------------------------------------------------ */
 
@@ -140,35 +34,28 @@ static uint32_t read_head(struct fsck *f)
 	return room;
 }
 
-static void check_records(struct pins *p, uint32_t nr)
+static void say_record(struct fsck *f, const struct fsck_pin *p)
 {
-	uint64_t off = ddfs_le64(p->f->img.super.pins_off);
-	struct ddfs_pin_record r;
-
-	for (uint32_t i = 0; i < nr && !fsck_is_ending(p->f); i++) {
-		off += sizeof(r);
-		/* One that can't be read is free, as one that does not hold. */
-		if (!ddfs_image_read(&p->f->img, off, &r, sizeof(r)) && ddfs_le32(r.epoch) &&
-			ddfs_image_sum_holds(&p->f->img, off, &r, sizeof(r)))
-			check_record(p, i, &r);
-	}
-	check_batch(p);
+	fsck_problem(f, true, "pin record %u (blocks %llu+%u of inode %u) %s", p->slot,
+		(unsigned long long)ddfs_le64(p->rec.start), ddfs_le32(p->rec.len),
+		ddfs_le32(p->rec.ino), p->fault);
+	fsck_whole_flag(f, FSCK_WHOLE_PINS);
 }
 
 static void check_table(struct fsck *f)
 {
-	struct pins p = { .f = f };
-	uint32_t nr = read_head(f);
+	struct fsck_pin *pin;
+	size_t nr;
+	int err = fsck_pin_list(f, read_head(f), &pin, &nr);
 
-	if (!nr)
-		return;
-	p.pin = malloc(RECORDS_A_BATCH * sizeof(*p.pin));
-	if (!p.pin) {
-		fsck_fail(f, -ENOMEM);
+	if (err) {
+		fsck_fail(f, err);
 		return;
 	}
-	check_records(&p, nr);
-	free(p.pin);
+	for (size_t i = 0; i < nr; i++)
+		if (pin[i].fault)
+			say_record(f, &pin[i]);
+	free(pin);
 }
 
 /* ---- the page map --------------------------------------------------------------------------- */

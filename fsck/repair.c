@@ -13,6 +13,7 @@ void fsck_repair_fini(struct fsck_repair *r)
 {
 	free(r->taken);
 	free(r->suspect);
+	free(r->got);
 	free(r->waiting);
 	free(r->data_kept);
 	free(r->node_owner);
@@ -27,6 +28,7 @@ int fsck_repair(struct fsck *f)
 	struct fsck_repair r = { .f = f, .img = &f->img };
 	int err = 0;
 
+	f->full = false;
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]) && !err && !r.changed; i++)
 		err = stages[i](&r);
 	if (!err && r.changed)

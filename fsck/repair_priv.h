@@ -26,10 +26,11 @@ enum fsck_kind {
 	FSCK_KIND_SPACE,
 };
 
-/* A block that two lay claim to, and the inode whose tree it is a node of. */
+/* A block that two lay claim to, and the inode whose tree it is a node of, or whose target. */
 struct fsck_node_owner {
 	uint64_t blk;
 	uint32_t ino;
+	bool is_target;
 };
 
 /* In named_as of a directory: the name that it has is to be dropped. */
@@ -41,11 +42,12 @@ struct fsck_walk;
 struct fsck_repair {
 	struct fsck *f;
 	struct ddfs_image *img;
-	bool changed;	     /* something was stored */
-	bool told_full;	     /* that no block is free */
-	uint64_t *taken;     /* a bit a block; NULL: no block was needed yet (taken.c) */
-	uint64_t *suspect;   /* a bit a block: in the table of bad ones */
-	uint64_t spare[2];   /* where the searches for a free block go on: for others, for these */
+	bool changed;	   /* something was stored */
+	uint64_t *taken;   /* a bit a block; NULL: no block was needed yet (taken.c) */
+	uint64_t *suspect; /* a bit a block: in the table of bad ones */
+	uint64_t spare[2]; /* where the searches for a free block go on: for others, for these */
+	uint64_t *got;	   /* by the inode that is mended: given back if there are too few for it */
+	size_t nr_got, cap_got;
 	uint64_t *data_kept; /* of blocks claimed twice, as data: they have their file */
 	struct fsck_node_owner *node_owner; /* ascending blocks */
 	size_t nr_node_owners, cap_node_owners;
@@ -83,8 +85,11 @@ __attribute__((format(printf, 2, 3))) void fsck_tell(struct fsck_repair *r, cons
 /* Note in taken what any inode leads to that may be one. Once a call is enough. */
 int fsck_taken_collect(struct fsck_repair *r);
 void fsck_take(struct fsck_repair *r, uint64_t start, uint64_t len);
-/* A free one, taken. -ENOSPC, told once. */
+/* A free one, taken. -ENOSPC: it is told in the end, if that is left so. */
 int fsck_spare_get(struct fsck_repair *r, uint64_t *blk);
+/* From here on they are for one inode; give back what it got: it stays as it was. */
+void fsck_spare_begin(struct fsck_repair *r);
+void fsck_spare_abort(struct fsck_repair *r);
 /* Put trees there. */
 /* old: the walk of what the tree takes the place of. */
 struct fsck_builder fsck_spare_builder(struct fsck_repair *r, const struct fsck_walk *old);
@@ -148,6 +153,9 @@ void fsck_walk_fini(struct fsck_walk *w);
 /* Each makes the tree anew if it does not hold, and adds the blocks that the inode then has to
  * *nr_blocks. -ENOSPC: no room for it. */
 int fsck_map_mend(struct fsck_repair *r, struct ddfs_inode_disk *di, uint64_t *nr_blocks);
+/* Whether it lies in block *blk, as its checksum proves. */
+bool fsck_symlink_holds(
+	const struct ddfs_image *img, const struct ddfs_inode_disk *di, uint64_t *blk);
 /* A symlink whose target is lost gets mode 0. */
 int fsck_symlink_mend(struct fsck_repair *r, struct ddfs_inode_disk *di, uint64_t *nr_blocks);
 int fsck_dir_mend(struct fsck_repair *r, struct ddfs_inode_disk *di, uint64_t *nr_blocks);
@@ -174,8 +182,8 @@ int fsck_shared_repair(struct fsck_repair *r);
 bool fsck_is_claimed_twice(const struct fsck_repair *r, uint64_t blk);
 /* Whether the node is another's. */
 bool fsck_node_is_foreign(const struct fsck_repair *r, uint32_t ino, uint64_t blk);
-/* Whether a file may keep the block as data; if so, nobody else may. */
-bool fsck_data_keep(struct fsck_repair *r, uint64_t blk);
+/* Whether an inode may keep the block as data; if so, nobody else may. */
+bool fsck_data_keep(struct fsck_repair *r, uint32_t ino, uint64_t blk);
 
 /* ---- names, links, space -------------------------------------------------------------------- */
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Blocks that two lay claim to. A node that holds is its tree's, before any file's data, and of two
- * trees that of the inode it was written for; data is the file's with the lower number. The others
- * get a copy.
+ * trees that of the inode it was written for; what has the checksum of a symlink's target is that
+ * symlink's; data is the file's with the lower number. The others get a copy; a file for which no
+ * block is free stays as it is.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -45,9 +46,9 @@ static const struct fsck_node_owner *find_owner(const struct fsck_repair *r, uin
 	return i < r->nr_node_owners && r->node_owner[i].blk == blk ? &r->node_owner[i] : NULL;
 }
 
-static int add_owner(struct fsck_repair *r, uint64_t blk, uint32_t ino)
+static int add_owner(struct fsck_repair *r, const struct fsck_node_owner *o)
 {
-	size_t at = owner_pos(r, blk);
+	size_t at = owner_pos(r, o->blk);
 
 	if (r->nr_node_owners == r->cap_node_owners) {
 		size_t cap = r->cap_node_owners ? r->cap_node_owners * 2 : 64;
@@ -60,7 +61,7 @@ static int add_owner(struct fsck_repair *r, uint64_t blk, uint32_t ino)
 	}
 	for (size_t i = r->nr_node_owners++; i > at; i--)
 		r->node_owner[i] = r->node_owner[i - 1];
-	r->node_owner[at] = (struct fsck_node_owner){ blk, ino };
+	r->node_owner[at] = *o;
 	return 0;
 }
 
@@ -71,13 +72,15 @@ bool fsck_node_is_foreign(const struct fsck_repair *r, uint32_t ino, uint64_t bl
 	return o && o->ino != ino;
 }
 
-bool fsck_data_keep(struct fsck_repair *r, uint64_t blk)
+bool fsck_data_keep(struct fsck_repair *r, uint32_t ino, uint64_t blk)
 {
 	uint64_t *word = &r->data_kept[blk / 64], bit = UINT64_C(1) << (blk % 64);
+	const struct fsck_node_owner *o;
 
 	if (!is_claimed_twice(r, blk))
 		return true;
-	if (*word & bit || find_owner(r, blk))
+	o = find_owner(r, blk);
+	if (*word & bit || (o && (!o->is_target || o->ino != ino)))
 		return false;
 	*word |= bit;
 	return true;
@@ -94,14 +97,25 @@ static void note_node(void *arg, uint64_t blk, const struct ddfs_node *n)
 {
 	struct noting *t = arg;
 	struct fsck_repair *r = t->r;
+	struct fsck_node_owner o = { blk, t->ino, false };
 	size_t at = owner_pos(r, blk);
 
 	if (!is_claimed_twice(r, blk) || t->err)
 		return;
 	if (!find_owner(r, blk))
-		t->err = add_owner(r, blk, t->ino);
-	else if (ddfs_le32(n->owner) == t->ino)
-		r->node_owner[at].ino = t->ino;
+		t->err = add_owner(r, &o);
+	else if (ddfs_le32(n->owner) == t->ino || r->node_owner[at].is_target)
+		r->node_owner[at] = o;
+}
+
+static int note_target(struct fsck_repair *r, uint32_t ino, const struct ddfs_inode_disk *di)
+{
+	struct fsck_node_owner o = { 0, ino, true };
+
+	if (!fsck_symlink_holds(r->img, di, &o.blk) || !is_claimed_twice(r, o.blk) ||
+		find_owner(r, o.blk))
+		return 0;
+	return add_owner(r, &o);
 }
 
 static int note_nodes(struct fsck_repair *r, uint32_t ino)
@@ -117,6 +131,8 @@ static int note_nodes(struct fsck_repair *r, uint32_t ino)
 		err = ddfs_image_walk_names(r->img, &di, &walk);
 	else if (S_ISREG(ddfs_le16(di.mode)))
 		err = ddfs_image_walk_extents(r->img, &di, &walk);
+	else if (S_ISLNK(ddfs_le16(di.mode)))
+		err = note_target(r, ino, &di);
 	if (!err)
 		err = ddfs_image_walk_xattrs(r->img, &di, &walk);
 	return err ? err : t.err;
@@ -128,7 +144,7 @@ static int keep_table(void *arg, const struct ddfs_extent *e)
 	struct fsck_repair *r = arg;
 
 	for (uint64_t i = 0; i < ddfs_le32(e->len); i++)
-		fsck_data_keep(r, ddfs_le64(e->start) + i);
+		fsck_data_keep(r, DDFS_INO_TABLE, ddfs_le64(e->start) + i);
 	return 0;
 }
 

@@ -53,6 +53,21 @@ static bool search(struct fsck_repair *r, uint64_t *from, bool suspect, uint64_t
 	return false;
 }
 
+static int note_got(struct fsck_repair *r, uint64_t blk)
+{
+	if (r->nr_got == r->cap_got) {
+		size_t cap = r->cap_got ? r->cap_got * 2 : 64;
+		uint64_t *got = realloc(r->got, cap * sizeof(*got));
+
+		if (!got)
+			return -ENOMEM;
+		r->got = got;
+		r->cap_got = cap;
+	}
+	r->got[r->nr_got++] = blk;
+	return 0;
+}
+
 int fsck_spare_get(struct fsck_repair *r, uint64_t *blk)
 {
 	int err = fsck_taken_collect(r);
@@ -61,13 +76,30 @@ int fsck_spare_get(struct fsck_repair *r, uint64_t *blk)
 		err = note_suspects(r);
 		r->spare[0] = r->spare[1] = r->img->data_block;
 	}
-	if (err || search(r, &r->spare[0], false, blk) || search(r, &r->spare[1], true, blk))
+	if (err)
 		return err;
-	if (!r->told_full)
-		fsck_tell(r, "no block is free: what needs one can't be repaired; "
-			     "remove files, or make the device larger, and try again");
-	r->told_full = true;
+	if (search(r, &r->spare[0], false, blk) || search(r, &r->spare[1], true, blk))
+		return note_got(r, *blk);
+	r->f->full = true;
 	return -ENOSPC;
+}
+
+void fsck_spare_begin(struct fsck_repair *r)
+{
+	r->nr_got = 0;
+}
+
+void fsck_spare_abort(struct fsck_repair *r)
+{
+	for (size_t i = 0; i < r->nr_got; i++) {
+		uint64_t blk = r->got[i];
+
+		r->taken[blk / 64] &= ~(UINT64_C(1) << (blk % 64));
+		for (unsigned int k = 0; k < 2; k++)
+			if (blk < r->spare[k])
+				r->spare[k] = blk;
+	}
+	r->nr_got = 0;
 }
 
 /* ---- trees ---------------------------------------------------------------------------------- */

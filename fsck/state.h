@@ -106,6 +106,7 @@ struct fsck {
 	bool marked; /* by repair: on media, as not cleanly unmounted */
 	uint32_t asked, granted;
 	bool orphans_lost; /* entries of the directory of orphans were */
+	bool full;	   /* the last repair wanted a block, and none was free */
 };
 
 /* Tell of a problem. preen: one that is safe to repair without asking. Any thread. */

@@ -69,7 +69,8 @@ struct chain {
 	uint32_t left; /* bytes */
 };
 
-/* The next node. 1: it is left out; -EUCLEAN: not as long as it can be. */
+/* The next node. 1: it is left out; -EUCLEAN: not as long as it must be. All but the last are full,
+ * which also bounds how many there are: any number of references may lead to one chain. */
 static int chain_next(struct ddfs_image_trip *t, struct chain *c, struct ddfs_node *n)
 {
 	int ret = ddfs_image_trip_node(t, c->blk, DDFS_NODE_VALUE, 0, 0, 0, n);
@@ -78,7 +79,7 @@ static int chain_next(struct ddfs_image_trip *t, struct chain *c, struct ddfs_no
 	if (ret)
 		return ret;
 	nr = ddfs_le16(n->nr);
-	if (!nr || nr > c->left || nr > DDFS_VALUE_BYTES)
+	if (nr != (c->left < DDFS_VALUE_BYTES ? c->left : DDFS_VALUE_BYTES))
 		return -EUCLEAN;
 	c->left -= nr;
 	c->blk = ddfs_le64(((const struct ddfs_value_head *)n->payload)->next);

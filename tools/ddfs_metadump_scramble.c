@@ -8,13 +8,14 @@
 #include <sys/stat.h>
 
 #include "fs/csum.h"
+#include "tools/ddfs_metadump_names.h"
+#include "tools/ddfs_metadump_random.h"
 
 #define SUPER_SEED 0x64646673u
 #define KEY_END	   (UINT64_C(1) << 63)
 #define HASH_MASK  (~UINT64_C(127))
 #define MAX_LEVELS 10u
 #define MAX_SLOTS  508u
-#define TRIES	   (1u << 22)
 
 /* The keys that a node's records may have. */
 struct range {
@@ -23,8 +24,9 @@ struct range {
 
 struct ddfs_scramble {
 	const struct ddfs_image *img;
-	uint64_t secret, random;
+	uint64_t secret;
 	uint64_t nr_lost;
+	struct ddfs_made_names *names;
 	/* Of the children of the node of each level that was seen last. */
 	struct range range[MAX_LEVELS][DDFS_NODE_ENTRIES];
 	unsigned int nr_ranges[MAX_LEVELS];
@@ -33,21 +35,27 @@ struct ddfs_scramble {
 int ddfs_scramble_new(const struct ddfs_image *img, struct ddfs_scramble **out)
 {
 	struct ddfs_scramble *s = calloc(1, sizeof(*s));
+	int err;
 
 	if (!s)
 		return -ENOMEM;
-	if (getrandom(&s->secret, sizeof(s->secret), 0) != sizeof(s->secret)) {
+	if (getrandom(&s->secret, sizeof(s->secret), 0) != sizeof(s->secret))
+		err = -EIO;
+	else
+		err = ddfs_made_names_new(img, s->secret, &s->names);
+	if (err) {
 		free(s);
-		return -EIO;
+		return err;
 	}
 	s->img = img;
-	s->random = s->secret;
 	*out = s;
 	return 0;
 }
 
 void ddfs_scramble_delete(struct ddfs_scramble *s)
 {
+	if (s)
+		ddfs_made_names_delete(s->names);
 	free(s);
 }
 
@@ -56,32 +64,9 @@ uint64_t ddfs_scramble_nr_lost(const struct ddfs_scramble *s)
 	return s->nr_lost;
 }
 
-/* Splitmix64. */
-static uint64_t next_random(uint64_t *state)
+uint64_t ddfs_scramble_nr_made(const struct ddfs_scramble *s)
 {
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
-}
-
-static void make_letters(uint64_t *state, uint8_t *out, size_t len)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-
-	for (size_t i = 0; i < len; i++)
-		out[i] = (uint8_t)letters[next_random(state) >> 59];
-}
-
-/* Any byte that a name may have: of short names there are few. */
-static void make_bytes(uint64_t *state, uint8_t *out, size_t len)
-{
-	for (size_t i = 0; i < len; i++) {
-		uint8_t b = (uint8_t)(next_random(state) >> 56);
-
-		out[i] = !b || b == '/' || b == '.' ? '_' : b;
-	}
+	return ddfs_made_names_nr(s->names);
 }
 
 /* ---- superblock, inodes --------------------------------------------------------------------- */
@@ -96,7 +81,7 @@ void ddfs_scramble_target(const struct ddfs_scramble *s, uint32_t ino, uint8_t *
 {
 	uint64_t state = s->secret ^ ino;
 
-	make_letters(&state, target, len);
+	ddfs_random_letters(&state, target, len);
 }
 
 /* Values of POSIX ACLs mean something to the filesystem. */
@@ -176,6 +161,7 @@ bool ddfs_scramble_inode(
 void ddfs_scramble_begin_tree(struct ddfs_scramble *s)
 {
 	memset(s->nr_ranges, 0, sizeof(s->nr_ranges));
+	ddfs_made_names_begin(s->names);
 }
 
 static struct range range_of(const struct ddfs_scramble *s, uint64_t blk, const struct ddfs_node *n)
@@ -231,20 +217,17 @@ static bool is_taken(const struct leaf *l, uint64_t hash)
 static uint64_t make_name(
 	struct ddfs_scramble *s, struct leaf *l, uint8_t *name, size_t len, size_t fixed)
 {
-	for (unsigned int i = 0; i < TRIES; i++) {
-		uint64_t hash;
+	struct ddfs_made_name n = {
+		.name = name, .len = len, .fixed = fixed, .from = l->range.from, .to = l->range.to
+	};
+	uint64_t hash;
 
-		if (i < TRIES / 2)
-			make_letters(&s->random, name + fixed, len - fixed);
-		else
-			make_bytes(&s->random, name + fixed, len - fixed);
-		hash = ddfs_image_name_hash(s->img, name, len);
-		if (hash < l->range.from || hash >= l->range.to || is_taken(l, hash))
-			continue;
+	while ((hash = ddfs_made_names_next(s->names, &n)))
+		if (!is_taken(l, hash))
+			break;
+	if (hash)
 		l->hash[l->nr++] = hash;
-		return hash;
-	}
-	return 0;
+	return hash;
 }
 
 /* As much name as the record has room for: lengths tell less then, and short names have others. */

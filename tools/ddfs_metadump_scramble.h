@@ -21,6 +21,8 @@ int ddfs_scramble_new(const struct ddfs_image *img, struct ddfs_scramble **out);
 void ddfs_scramble_delete(struct ddfs_scramble *s);
 /* Names for which there was no other one: they were left out. */
 uint64_t ddfs_scramble_nr_lost(const struct ddfs_scramble *s);
+/* Names that were made up, used or not. */
+uint64_t ddfs_scramble_nr_made(const struct ddfs_scramble *s);
 
 void ddfs_scramble_super(uint64_t off, struct ddfs_super *super);
 

@@ -47,13 +47,19 @@ static int open_device(const struct fsck_options *o, struct ddfs_device **out)
 	return -EROFS;
 }
 
+/* By the first superblock, else by the second. */
 static void probe(struct ddfs_device *dev, struct ddfs_probe *out)
 {
 	struct ddfs_media *m = ddfs_device_media(dev);
-	uint8_t head[4096];
+	uint8_t block[4096];
 
-	if (m->ops->copy_out(m, head, 0, sizeof(head)) || !ddfs_probe_super(head, out))
-		memset(out, 0, sizeof(*out));
+	if (!m->ops->copy_out(m, block, 0, sizeof(block)) && ddfs_probe_super(block, out))
+		return;
+	if (m->size >= DDFS_MIN_BYTES &&
+		!m->ops->copy_out(m, block, ddfs_probe_backup_off(m->size), sizeof(block)) &&
+		ddfs_probe_backup(block, m->size, out))
+		return;
+	memset(out, 0, sizeof(*out));
 }
 
 static void warn_mounted(
@@ -103,6 +109,15 @@ static int check(const struct fsck_options *o, struct ddfs_device *dev, const ch
 	return exit_code(o, err, &r);
 }
 
+/* Output that could not be written is a failure too. */
+static int end_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	fprintf(stderr, "fsck.devdaxfs: cannot write the result: %s\n", strerror(errno));
+	return EXIT_FAILED;
+}
+
 static int run(const struct fsck_options *o)
 {
 	struct ddfs_device *dev;
@@ -120,7 +135,7 @@ static int run(const struct fsck_options *o)
 	warn_mounted(o, dev, &p);
 	code = check(o, dev, p.label[0] ? p.label : o->source);
 	ddfs_device_close(dev);
-	return code;
+	return code | end_output();
 }
 
 int main(int argc, char **argv)
@@ -129,5 +144,5 @@ int main(int argc, char **argv)
 
 	if (fsck_options_parse(argc, argv, &o))
 		return EXIT_USAGE;
-	return o.done ? EXIT_SUCCESS : run(&o);
+	return o.done ? end_output() : run(&o);
 }

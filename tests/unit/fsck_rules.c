@@ -71,6 +71,9 @@ static void check_words(const struct rule *rule, const struct report *r)
 	for (unsigned int i = 0; i < r->nr && i < MAX_SAID; i++) {
 		bool words = strstr(r->said[i], rule->words);
 
+		/* No range, or no end of what is in brackets. */
+		ck_assert_msg(!strstr(r->said[i], "up to 0)") && !strstr(r->said[i], ", )"),
+			"%s: %s", rule->name, r->said[i]);
 		ck_assert_msg(words || (rule->also && strstr(r->said[i], rule->also)), "%s: %s",
 			rule->name, r->said[i]);
 		found = found || words;

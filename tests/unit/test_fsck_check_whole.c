@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Rules of the filesystem as a whole: FORMAT.md 13.1 to 13.3, 13.12 to 13.15, and the lanes. */
+/* Rules of the filesystem as a whole: FORMAT.md 13.1 to 13.3, 13.12, 13.13, and the lanes. */
 #include <check.h>
 #include <string.h>
 
@@ -237,111 +237,6 @@ static void first_free(struct rule_stage *s)
 	}
 }
 
-/* ---- pins, bad blocks ----------------------------------------------------------------------- */
-
-static struct ddfs_pin_table *pins(struct rule_stage *s)
-{
-	return (void *)(s->r.writable + ddfs_le64(s->img.super.pins_off));
-}
-
-static void pin_head(struct rule_stage *s)
-{
-	pins(s)->nr_slots.raw ^= 1;
-}
-
-static void pin_slots(struct rule_stage *s)
-{
-	pins(s)->nr_slots = ddfs_to32(1023);
-	RULE_SEAL(s, pins(s));
-	pins(s)->nr_slots = ddfs_to32(1024);
-	RULE_SEAL(s, pins(s));
-}
-
-/* In slot 3, of "file", whose first block is start. */
-static struct ddfs_pin_record *add_pin(struct rule_stage *s)
-{
-	struct ddfs_pin_record *r = (struct ddfs_pin_record *)(pins(s) + 1) + 3;
-	const struct ddfs_inode_disk *di = rule_find(s, "file");
-
-	pins(s)->nr_slots = ddfs_to32(64);
-	RULE_SEAL(s, pins(s));
-	*r = (struct ddfs_pin_record){ .epoch = ddfs_to32(1),
-		.ino = di->ino,
-		.gen = di->gen,
-		.len = ddfs_to32(2),
-		.start = di->body.extent[0].start,
-		.mode = ddfs_to32(3) };
-	RULE_SEAL(s, r);
-	return r;
-}
-
-static void pin_good(struct rule_stage *s)
-{
-	add_pin(s);
-}
-
-static void pin_torn(struct rule_stage *s)
-{
-	add_pin(s)->start = ddfs_to64(1);
-}
-
-static void pin_stray(struct rule_stage *s)
-{
-	struct ddfs_pin_record *r = add_pin(s);
-
-	r->len = ddfs_to32(ddfs_le32(rule_find(s, "file")->body.extent[0].len) + 1);
-	RULE_SEAL(s, r);
-}
-
-static void pin_of_dir(struct rule_stage *s)
-{
-	struct ddfs_pin_record *r = add_pin(s);
-
-	r->ino = rule_find(s, "dir")->ino;
-	RULE_SEAL(s, r);
-}
-
-static void pin_nowhere(struct rule_stage *s)
-{
-	struct ddfs_pin_record *r = add_pin(s);
-
-	r->start = ddfs_to64(s->img.end_block - 1);
-	RULE_SEAL(s, r);
-}
-
-static void pin_mode(struct rule_stage *s)
-{
-	struct ddfs_pin_record *r = add_pin(s);
-
-	r->mode = ddfs_to32(4);
-	RULE_SEAL(s, r);
-}
-
-static struct ddfs_bad_record *add_bad(struct rule_stage *s, uint64_t start)
-{
-	struct ddfs_bad_record *r = (void *)(s->r.writable + ddfs_le64(s->img.super.bad_off));
-
-	r[7].len = ddfs_to32(2);
-	r[7].start = ddfs_to64(start);
-	RULE_SEAL(s, &r[7]);
-	return &r[7];
-}
-
-static void bad_good(struct rule_stage *s)
-{
-	add_bad(s, s->img.nr_blocks - 2);
-}
-
-static void bad_behind(struct rule_stage *s)
-{
-	add_bad(s, s->img.nr_blocks - 1);
-}
-
-static void bad_torn(struct rule_stage *s)
-{
-	add_bad(s, 0)->start = ddfs_to64(s->img.nr_blocks);
-}
-
 /* ---- lanes ---------------------------------------------------------------------------------- */
 
 static void set_state(struct rule_stage *s, uint32_t state)
@@ -447,18 +342,6 @@ static const struct rule rules[] = {
 	{ "fixed is free", free_fixed, "block 0 is marked as free", 0, true, NULL },
 	{ "nr_used_inodes", used_inodes, "nr_used_inodes", 0, true, NULL },
 	{ "first_free_inode", first_free, "first_free_inode", 0, true, NULL },
-	{ "pins: head", pin_head, "pin table's head fails", 0, true, NULL },
-	{ "pins: slots", pin_slots, "pin table's head has more", 0, true, NULL },
-	{ "pins: a good one", pin_good, NULL, 0, false, NULL },
-	{ "pins: torn", pin_torn, NULL, 0, false, NULL },
-	{ "pins: stray", pin_stray, "pin record 3", 0, true, NULL },
-	{ "pins: stray, allowed", pin_stray, NULL, DDFS_FSCK_STRAY_PINS, false, NULL },
-	{ "pins: of a directory", pin_of_dir, "pin record 3", 0, true, NULL },
-	{ "pins: nowhere", pin_nowhere, "cannot be", 0, true, NULL },
-	{ "pins: mode", pin_mode, "no known mode", 0, true, NULL },
-	{ "bad: a good one", bad_good, NULL, 0, false, NULL },
-	{ "bad: behind the device", bad_behind, "bad blocks", 0, true, NULL },
-	{ "bad: torn", bad_torn, NULL, 0, false, NULL },
 	{ "lane: committed", lane_committed, NULL, 0, false, NULL },
 	{ "lane: torn", lane_torn, NULL, 0, false, NULL },
 	{ "lane: when clean", lane_clean, "lane 2 of the log is not empty", 0, false, NULL },

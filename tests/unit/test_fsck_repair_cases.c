@@ -315,76 +315,6 @@ START_TEST(lost_found_needs_a_slot)
 }
 END_TEST
 
-/* ---- no room -------------------------------------------------------------------------------- */
-
-static bool is_free(const struct ddfs_image *img, uint64_t blk)
-{
-	uint64_t off = ddfs_le64(img->super.chunk_table_off) + blk / 512 * 128;
-	struct ddfs_chunk c;
-
-	ck_assert_int_eq(ddfs_image_read(img, off, &c, sizeof(c)), 0);
-	return !(ddfs_le64(c.used[blk % 512 / 64]) >> blk % 64 & 1);
-}
-
-/* What is left for metadata is poisoned, so that nothing is. */
-static void poison_free(struct healed *h, bool heal)
-{
-	struct ddfs_image img = healed_image(h);
-
-	for (uint64_t blk = img.data_block; blk < img.end_block; blk++) {
-		if (!is_free(&img, blk))
-			continue;
-		if (heal)
-			ram_heal(&h->r, blk * 4096);
-		else
-			ram_poison(&h->r, blk * 4096);
-	}
-	ddfs_image_close(&img);
-}
-
-static void fill(struct healed *h)
-{
-	struct ddfs_inode *root, *ip;
-	struct ddfs_fs *fs;
-	uint64_t off = 0;
-
-	look_again(h, &root, &fs);
-	ip = tree_make_get(root, "full", S_IFREG | 0600);
-	for (; tree_fill(ip, off, 65536, 1) > 0;)
-		off += 65536;
-	ddfs_inode_put(ip);
-	close_again(root, fs);
-}
-
-/* No block is free: what is made anew takes the place of the old, if it is small. */
-START_TEST(no_room)
-{
-	struct healed *h = malloc(sizeof(*h));
-	struct ddfs_inode_disk di;
-	struct ddfs_fsck_result r;
-
-	healed_begin(h);
-	fill(h);
-	poison_free(h, false);
-	if (_i == 0) {
-		edit_entry(h, "second", 4000);
-	} else {
-		di = edit_inode(h, "file");
-		di.xattr_bytes = ddfs_to16(3);
-		di.xattr[0] = 99;
-		edit_put_inode(h, "file", &di);
-	}
-	ck_assert_int_eq(healed_fsck(h, DDFS_FSCK_YES, &r), 0);
-	ck_assert_uint_gt(r.nr_problems, 0);
-	ck_assert_uint_eq(r.nr_left, 0);
-	ck_assert_int_eq(healed_fsck(h, DDFS_FSCK_NO, &r), 0);
-	ck_assert_uint_eq(r.nr_problems, 0);
-	poison_free(h, true);
-	healed_end(h);
-	free(h);
-}
-END_TEST
-
 /* ---- lanes, modes --------------------------------------------------------------------------- */
 
 static void put_lane(struct healed *h, uint64_t state, bool holds)
@@ -490,7 +420,6 @@ int main(void)
 		{ "lost+found", lost_found, 0 },
 		{ "lost+found in the way", lost_found_in_the_way, 0 },
 		{ "lost+found needs a slot", lost_found_needs_a_slot, 0 },
-		{ "no room", no_room, 2 },
 		{ "lanes", lanes, 3 },
 		{ "asks", asks, 0 },
 	};

@@ -60,6 +60,25 @@ static void records(struct healed *h, unsigned int how)
 	edit_store(h, bad, &rec, sizeof(rec));
 }
 
+/* A pin of blocks that the file has elsewhere; of blocks that one before it had. */
+static void stray_pins(struct healed *h, unsigned int how)
+{
+	const struct ddfs_super *s = (const void *)h->healthy;
+	struct ddfs_inode_disk di = edit_inode(h, "file");
+	uint64_t pins = ddfs_le64(s->pins_off);
+	struct ddfs_pin_table head = { .nr_slots = ddfs_to32(64) };
+	struct ddfs_pin_record pin = { .epoch = ddfs_to32(1),
+		.ino = di.ino,
+		.gen = ddfs_to32(ddfs_le32(di.gen) + how),
+		.lblk = ddfs_to32(!how),
+		.len = ddfs_to32(1),
+		.start = di.body.extent[0].start,
+		.mode = ddfs_to32(3) };
+
+	edit_store(h, pins, &head, sizeof(head));
+	edit_store(h, pins + 64, &pin, sizeof(pin));
+}
+
 static void supers(struct healed *h, unsigned int how)
 {
 	edit_bytes(h, how ? STAGE_SIZE - 4096 : 0, 4096, 0x5a);
@@ -254,6 +273,7 @@ static const struct rule rules[] = {
 	{ "descriptors", descriptors, { 0 }, false },
 	{ "pin head", pin_head, { 0 }, false },
 	{ "records", records, { 0 }, false },
+	{ "stray pins", stray_pins, { 0 }, false },
 	{ "supers", supers, { 0 }, false },
 	{ "roots", roots, { 0 }, false },
 	{ "short table", short_table, { 0 }, false },

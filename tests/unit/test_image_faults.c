@@ -240,6 +240,18 @@ static void chain_empty(struct patient *p)
 {
 	p->value->nr = ddfs_to16(0);
 }
+/* All bytes are there, in nodes that could be as many as there are bytes. */
+static void chain_not_full(struct patient *p)
+{
+	struct ddfs_node *last = p->value;
+	uint64_t next;
+
+	while ((next = ddfs_le64(((struct ddfs_value_head *)last->payload)->next)))
+		last = patient_node(p, next);
+	ck_assert_ptr_ne(last, p->value);
+	p->value->nr = ddfs_to16((uint16_t)(ddfs_le16(p->value->nr) - 1));
+	last->nr = ddfs_to16((uint16_t)(ddfs_le16(last->nr) + 1));
+}
 static void kind_unknown(struct patient *p)
 {
 	record_of(p, 0)->type = 2;
@@ -304,6 +316,7 @@ static const struct hurt {
 	{ "file", XATTRS, chain_loops, BIT(VALUE), 2 },
 	{ "file", XATTRS, chain_leaves, BIT(BLOCK), 2 },
 	{ "file", XATTRS, chain_empty, BIT(VALUE), 2 },
+	{ "file", XATTRS, chain_not_full, BIT(VALUE), 2 },
 	{ "file", XATTRS, kind_unknown, BIT(XATTR), 2 },
 };
 

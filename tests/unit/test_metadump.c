@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Metadumps of memory that can't be read in places: all else is there. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fsck/fsck.h"
 #include "tests/unit/image_patient.h"
 #include "tests/unit/suite.h"
+#include "tests/unit/tree.h"
 #include "tools/ddfs_metadump.h"
 #include "tools/ddfs_metadump_collect.h"
 #include "tools/ddfs_metadump_scramble.h"
@@ -15,13 +18,14 @@ struct dumped {
 	struct ram r;
 	uint64_t *done, *seen;
 	struct ddfs_collect c;
-	uint64_t nr_written, nr_restored;
+	uint64_t nr_written, nr_restored, nr_lost, nr_made;
 };
 
 static int check_head(void *arg, const struct ddfs_metadump_head *h)
 {
-	(void)arg;
-	ck_assert_uint_eq(ddfs_le64(h->device_bytes), STAGE_SIZE);
+	const struct dumped *d = arg;
+
+	ck_assert_uint_eq(ddfs_le64(h->device_bytes), d->r.media.size);
 	return 0;
 }
 
@@ -37,20 +41,25 @@ static int restore_run(void *arg, uint64_t start, uint32_t nr, const uint8_t *bl
 static void dump(struct dumped *d, const struct ddfs_image *img, bool scramble)
 {
 	struct ddfs_metadump_reading reading = { check_head, restore_run, d };
+	uint64_t size = img->media->size;
 	int fd = memfd_create("metadump", MFD_CLOEXEC);
 
 	memset(d, 0, sizeof(*d));
-	ram_init(&d->r, STAGE_SIZE, 4096);
+	ram_init(&d->r, size, 4096);
 	d->c = (struct ddfs_collect){ .img = img,
 		.from = img,
-		.done = calloc(STAGE_SIZE / 4096, 8),
-		.seen = calloc(STAGE_SIZE / 4096, 8) };
-	ck_assert_int_eq(ddfs_metadump_writer_new(fd, STAGE_SIZE, 0, &d->c.to), 0);
+		.done = calloc(size / 4096, 8),
+		.seen = calloc(size / 4096, 8) };
+	ck_assert_int_eq(ddfs_metadump_writer_new(fd, size, 0, &d->c.to), 0);
 	if (scramble)
 		ck_assert_int_eq(ddfs_scramble_new(img, &d->c.scramble), 0);
 	ck_assert_int_eq(ddfs_collect_fixed(&d->c), 0);
 	ddfs_collect_inodes(&d->c);
 	ck_assert_int_eq(ddfs_metadump_writer_end(d->c.to, &d->nr_written), 0);
+	if (scramble) {
+		d->nr_lost = ddfs_scramble_nr_lost(d->c.scramble);
+		d->nr_made = ddfs_scramble_nr_made(d->c.scramble);
+	}
 	ddfs_scramble_delete(d->c.scramble);
 	lseek(fd, 0, SEEK_SET);
 	ck_assert_int_eq(ddfs_metadump_read(fd, &reading), 0);
@@ -212,6 +221,86 @@ START_TEST(slot_taken_for_another)
 }
 END_TEST
 
+/* ---- a large directory ---------------------------------------------------------------------- */
+
+#define LARGE_SIZE  (UINT64_C(64) << 20)
+#define LARGE_NAMES 20000u
+
+/* Names of one file, of 8 to 50 bytes, some of 4 or 5, some of 250. */
+static void make_large(struct ram *r)
+{
+	struct ddfs_inode *root, *dir, *ip;
+	struct ddfs_fs *fs;
+	char name[256];
+
+	ram_mkfs(r, LARGE_SIZE, 4096);
+	fs = ram_mount(r, NULL);
+	root = ram_root(fs);
+	dir = tree_make_get(root, "large", S_IFDIR | 0700);
+	ip = tree_make_get(root, "file", S_IFREG | 0600);
+	for (unsigned int i = 0; i < LARGE_NAMES; i++) {
+		int len = i % 1000 == 7 ? 250 : i % 100 == 3 ? 4 : 8 + (int)(i * 7 % 43);
+
+		len = snprintf(name, sizeof(name), "%0*x", len, i);
+		ck_assert_int_eq(
+			ddfs_link(ip, dir, name, (size_t)len, &(struct ddfs_entry){ 0 }), 0);
+	}
+	ddfs_inode_put(ip);
+	ddfs_inode_put(dir);
+	ddfs_inode_put(root);
+	ck_assert_int_eq(ddfs_fs_close(fs), 0);
+}
+
+static int count_name(void *arg, const struct ddfs_image_record *rec)
+{
+	unsigned int *nr = arg;
+
+	(void)rec;
+	++*nr;
+	return 0;
+}
+
+static unsigned int nr_names(const struct ddfs_image *img)
+{
+	unsigned int nr = 0;
+	struct ddfs_image_walk walk = { .arg = &nr, .record = count_name };
+	struct ddfs_inode_disk dir = stage_inode(img, "large");
+
+	ck_assert_uint_gt(dir.depth, 0);
+	ck_assert_int_eq(ddfs_image_walk_names(img, &dir, &walk), 0);
+	return nr;
+}
+
+static void say(void *arg, const char *problem, bool fixed)
+{
+	(void)arg;
+	(void)fixed;
+	fprintf(stderr, "  %s\n", problem);
+}
+
+/* All names are others, and for each no more than a few had to be made up. */
+START_TEST(large_directory)
+{
+	struct ddfs_fsck_options opt = { .mode = DDFS_FSCK_NO, .nr_threads = 1, .say = say };
+	struct ddfs_fsck_result result;
+	struct ddfs_image img;
+	struct dumped d;
+	struct ram r;
+
+	make_large(&r);
+	ck_assert_int_eq(ddfs_image_open(&r.media, 0, &img), 0);
+	ck_assert_uint_eq(nr_names(&img), LARGE_NAMES);
+	dump(&d, &img, true);
+	ddfs_image_close(&img);
+	ck_assert_uint_eq(d.nr_lost, 0);
+	ck_assert_uint_lt(d.nr_made, 10 * LARGE_NAMES);
+	ck_assert_int_eq(ddfs_fsck(&d.r.media, &opt, &result), 0);
+	ck_assert_uint_eq(result.nr_problems, 0);
+	dump_fini(&d);
+	ram_fini(&r);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
@@ -220,6 +309,7 @@ int main(void)
 		{ "poisoned fixed structures", poisoned_fixed, 2 },
 		{ "data taken for inodes", data_taken_for_inodes, 2 },
 		{ "slot taken for another", slot_taken_for_another, 0 },
+		{ "large directory", large_directory, 0 },
 	};
 
 	return suite_run("metadump", cases, sizeof(cases) / sizeof(*cases));

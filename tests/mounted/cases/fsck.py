@@ -98,6 +98,24 @@ def test_verbose():
         check(re.search(rf"^ *{count} {what}$", text, re.MULTILINE), f"no {count} {what}: {text}")
 
 
+def test_label_of_second():
+    """The first superblock is gone: it is called by its name all the same."""
+    target = fresh("-L", "a name")
+    with open(target.source, "r+b") as file:
+        os.pwrite(file.fileno(), bytes(4096), 0)
+    wanted(LEFT, target, "-n", word="\na name: ")
+
+
+def test_full_output():
+    target = fresh()
+    for arguments in (("-n", target.source), ("-h",)):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            result = subprocess.run([target.program("fsck.devdaxfs"), *arguments], stdout=full,
+                stderr=subprocess.PIPE, text=True, check=False, timeout=patience(60))
+        same(result.returncode, FAILED)
+        check("cannot write" in result.stderr, result.stderr)
+
+
 def test_usage():
     target = fresh()
     for arguments in (("-n", "-p"), ("-y", "-a"), ("-n", "-y"), ("--nonsense",), ("-C", "x", "-n")):
