@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,6 +98,8 @@ int client_main(const char *group, const struct client_test *tests, int argc, ch
 	int failed = 0;
 
 	umask(022);
+	/* A shell has what it runs in the background ignore it. */
+	signal(SIGINT, SIG_DFL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (; tests->name; tests++) {
 		int output;
