@@ -108,13 +108,17 @@ def test_busy():
     target.unmount()
 
 
+# The leak checker refuses to run below another tracer.
+STRACE = ["strace", "-f", "-qq", "-E", "ASAN_OPTIONS=detect_leaks=0"]
+
+
 def test_over_before_the_daemon_knows():
     """Mounted, used and unmounted while the worker that answered INIT has not gone on yet."""
     if not shutil.which("strace"):
         raise Skip("no strace, which delays the worker")
     target = fresh()
     command = target.command()
-    slow = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=writev",
+    slow = [*STRACE, "-o", "/dev/null", "-e", "trace=writev",
             "-e", "inject=writev:delay_exit=500000:when=1"]
     target.command = lambda *_: slow + command
     target.mount()
@@ -130,7 +134,7 @@ def test_looks_at_its_own_mount_from_outside():
     target = fresh()
     command, log = target.command(), os.path.join(target.directory, "calls")
     calls = "trace=open_by_handle_at,close_range"
-    target.command = lambda *_: ["strace", "-f", "-qq", "-o", log, "-e", calls, *command]
+    target.command = lambda *_: [*STRACE, "-o", log, "-e", calls, *command]
     target.mount()
     with opened(f"{target.where}/f", os.O_RDWR | os.O_CREAT) as fd:
         os.write(fd, pattern(1, 65536))
