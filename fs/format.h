@@ -23,8 +23,10 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /* Fixed-width little-endian integers. Structs, so that none is used without conversion. */
 struct le16 {
@@ -266,6 +268,23 @@ static_assert(sizeof(struct ddfs_bad_record) == 32, "bad record");
 #define DDFS_INLINE_EXTENTS 4u
 #define DDFS_INLINE_SYMLINK 64u
 #define DDFS_INLINE_XATTR   64u
+
+/* Whether an inode in use can have that mode. */
+static inline bool ddfs_type_is_known(uint32_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFREG:
+	case S_IFDIR:
+	case S_IFLNK:
+	case S_IFCHR:
+	case S_IFBLK:
+	case S_IFIFO:
+	case S_IFSOCK:
+		return true;
+	default:
+		return false;
+	}
+}
 
 /* Bits of ddfs_inode_disk.flags beside FS_*_FL. */
 #define DDFS_IFLAG_ZOMBIE 0x80000000u /* holds only blocks to be freed */

@@ -11,22 +11,6 @@
 #include "fs/tx.h"
 #include "fs/xattr.h"
 
-static bool mode_valid(uint32_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-	case S_IFDIR:
-	case S_IFLNK:
-	case S_IFCHR:
-	case S_IFBLK:
-	case S_IFIFO:
-	case S_IFSOCK:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool tree_root_valid(const struct ddfs_fs *fs, struct le64 root, uint8_t depth)
 {
 	uint64_t blk = ddfs_le64(root);
@@ -64,7 +48,7 @@ int ddfs_inode_check(struct ddfs_fs *fs, uint32_t ino, uint64_t off)
 	if (!ddfs_le16(di->mode))
 		return -ESTALE;
 	if (ddfs_le16(di->magic) != DDFS_INODE_MAGIC || ddfs_le32(di->ino) != ino ||
-		!mode_valid(ddfs_le16(di->mode)) || !body_valid(fs, di) ||
+		!ddfs_type_is_known(ddfs_le16(di->mode)) || !body_valid(fs, di) ||
 		!tree_root_valid(fs, di->xattr_root, di->xattr_depth) ||
 		!ddfs_xattr_inline_valid(di))
 		return ddfs_corrupt(fs, "inode %u holds what cannot be", ino);

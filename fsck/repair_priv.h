@@ -110,7 +110,6 @@ bool fsck_slot_mend_bit(const struct ddfs_image *img, uint32_t ino, struct ddfs_
  * still says where they are. */
 bool fsck_fixed_rebuild(const struct ddfs_image *img, uint32_t ino,
 	const struct ddfs_inode_disk *was, struct ddfs_inode_disk *di);
-bool fsck_type_is_known(uint32_t mode);
 void fsck_inode_begin(struct ddfs_inode_disk *di, uint32_t ino, uint32_t mode, uint32_t gen);
 int fsck_slot_clear(struct fsck_repair *r, uint32_t ino, const struct ddfs_inode_disk *di);
 int fsck_slots_repair(struct fsck_repair *r);

@@ -15,22 +15,6 @@
 #define FS_DAX_FL 0x02000000
 #endif
 
-bool fsck_type_is_known(uint32_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFREG:
-	case S_IFDIR:
-	case S_IFLNK:
-	case S_IFCHR:
-	case S_IFBLK:
-	case S_IFIFO:
-	case S_IFSOCK:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static bool is_reserved(uint32_t ino)
 {
 	return ino < DDFS_INO_FIRST && ino != DDFS_INO_ROOT && ino != DDFS_INO_ORPHAN;
@@ -84,7 +68,7 @@ bool fsck_slot_is_plausible(
 	uint32_t mode = ddfs_le16(di->mode);
 
 	if (ddfs_le16(di->magic) != DDFS_INODE_MAGIC || ddfs_le32(di->ino) != ino ||
-		!fsck_type_is_known(mode) || di->depth > MAX_DEPTH || is_reserved(ino))
+		!ddfs_type_is_known(mode) || di->depth > MAX_DEPTH || is_reserved(ino))
 		return false;
 	if (has_tree(di))
 		return root_says(img, ino, di);

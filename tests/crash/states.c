@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/crash/seen.h"
+#include "tests/unit/room.h"
 
 /* A store's part of a line. */
 struct crash_piece {
@@ -25,17 +26,6 @@ void crash_cut_fini(struct crash_cut *c)
 	free(c->pieces);
 }
 
-static void *room(void *p, size_t *cap, size_t nr, size_t size)
-{
-	if (nr < *cap)
-		return p;
-	*cap = *cap ? *cap * 2 : 256;
-	p = realloc(p, *cap * size);
-	if (!p)
-		abort();
-	return p;
-}
-
 /* ---- lines and their versions --------------------------------------------------------------- */
 
 static void add_pieces(struct crash_cut *c, const struct crash_event *e, size_t store)
@@ -43,7 +33,7 @@ static void add_pieces(struct crash_cut *c, const struct crash_event *e, size_t 
 	uint64_t off = e->off & ~(uint64_t)(CRASH_LINE - 1);
 
 	for (; off < e->off + e->len; off += CRASH_LINE) {
-		c->pieces = room(c->pieces, &c->pieces_cap, c->nr_pieces, sizeof(*c->pieces));
+		c->pieces = array_room(c->pieces, c->nr_pieces, &c->pieces_cap, sizeof(*c->pieces));
 		c->pieces[c->nr_pieces++] = (struct crash_piece){ off, store };
 	}
 }
@@ -59,7 +49,7 @@ static int compare_pieces(const void *va, const void *vb)
 
 static void add_image(struct crash_cut *c, const uint64_t words[CRASH_WORDS])
 {
-	c->images = room(c->images, &c->images_cap, c->nr_images, sizeof(*c->images));
+	c->images = array_room(c->images, c->nr_images, &c->images_cap, sizeof(*c->images));
 	memcpy(c->images[c->nr_images++], words, CRASH_LINE);
 }
 
@@ -110,7 +100,7 @@ static size_t add_line(struct crash_cut *c, const struct crash_log *log,
 		c->nr_images = line.first;
 		return i;
 	}
-	c->lines = room(c->lines, &c->lines_cap, c->nr_lines, sizeof(*c->lines));
+	c->lines = array_room(c->lines, c->nr_lines, &c->lines_cap, sizeof(*c->lines));
 	c->lines[c->nr_lines++] = line;
 	return i;
 }
@@ -190,7 +180,7 @@ static void add_words(struct crash_cut *c, size_t line)
 	for (unsigned int w = 0; w < CRASH_WORDS; w++) {
 		if (!changes(c, &c->lines[line], w))
 			continue;
-		c->words = room(c->words, &c->words_cap, c->nr_tried, sizeof(*c->words));
+		c->words = array_room(c->words, c->nr_tried, &c->words_cap, sizeof(*c->words));
 		c->words[c->nr_tried++] = (struct crash_word){ line, w };
 	}
 }

@@ -5,17 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* Room for one more element. */
-static void *grow(void *p, size_t nr, size_t *cap, size_t size)
-{
-	if (nr < *cap)
-		return p;
-	*cap = *cap ? *cap * 2 : 16;
-	p = realloc(p, *cap * size);
-	if (!p)
-		abort();
-	return p;
-}
+#include "tests/unit/room.h"
 
 struct mnode *model_node_new(struct world *w, uint32_t mode)
 {
@@ -23,7 +13,7 @@ struct mnode *model_node_new(struct world *w, uint32_t mode)
 
 	n->mode = mode;
 	n->nlink = S_ISDIR(mode) ? 2 : 1;
-	w->node = grow(w->node, w->nr_nodes, &w->cap_nodes, sizeof(*w->node));
+	w->node = array_room(w->node, w->nr_nodes, &w->cap_nodes, sizeof(*w->node));
 	w->node[w->nr_nodes++] = n;
 	return n;
 }
@@ -89,7 +79,7 @@ void model_add(struct mnode *dir, const char *name, size_t len, struct mnode *n)
 {
 	struct mentry *e;
 
-	dir->entry = grow(dir->entry, dir->nr_entries, &dir->cap_entries, sizeof(*e));
+	dir->entry = array_room(dir->entry, dir->nr_entries, &dir->cap_entries, sizeof(*e));
 	e = &dir->entry[dir->nr_entries++];
 	memcpy(e->name, name, len);
 	e->name[len] = 0;
@@ -139,7 +129,7 @@ static struct mblock *block_make(struct mnode *n, uint32_t lblk)
 
 	if (i < n->nr_blocks && n->block[i].lblk == lblk)
 		return &n->block[i];
-	n->block = grow(n->block, n->nr_blocks, &n->cap_blocks, sizeof(*n->block));
+	n->block = array_room(n->block, n->nr_blocks, &n->cap_blocks, sizeof(*n->block));
 	memmove(n->block + i + 1, n->block + i, (n->nr_blocks - i) * sizeof(*n->block));
 	n->nr_blocks++;
 	n->block[i].lblk = lblk;

@@ -17,6 +17,7 @@
 #include "fs/format.h"
 #include "fs/mkfs.h"
 #include "tests/unit/check_image.h"
+#include "tests/unit/image_stage.h"
 #include "tests/unit/ram.h"
 #include "tests/unit/rng.h"
 #include "tests/unit/suite.h"
@@ -55,34 +56,6 @@ static void mend(struct patient *p)
 	}
 }
 
-static void populate(struct ddfs_inode *root)
-{
-	struct ddfs_inode *d = tree_make_get(root, "dir", S_IFDIR | 0755), *ip;
-	uint8_t value[9000] = { 7 };
-	char name[40], target[301];
-	struct ddfs_new n = { .mode = S_IFLNK | 0777, .target = target };
-	struct ddfs_entry e;
-
-	memset(target, 't', 300);
-	target[300] = 0;
-	ck_assert_int_eq(ddfs_create(root, "link", 4, &n, &e, NULL), 0);
-	ck_assert_int_eq(tree_make(root, "pipe", S_IFIFO | 0644), 0);
-	for (unsigned int i = 0; i < 150; i++) {
-		snprintf(name, sizeof(name), "a name of some length %u", i);
-		ck_assert_int_eq(tree_make(d, name, S_IFREG | 0644), 0);
-	}
-	ip = tree_make_get(root, "extents", S_IFREG | 0644);
-	for (unsigned int i = 0; i < 300; i++)
-		ck_assert_int_eq(tree_fill(ip, (uint64_t)i * 8192, 4096, (int)i), 4096);
-	ddfs_inode_put(ip);
-	ip = tree_make_get(root, "file", S_IFREG | 0644);
-	ck_assert_int_eq(tree_fill(ip, 0, 10000, 'f'), 10000);
-	ck_assert_int_eq(ddfs_setxattr(ip, "user.large", value, sizeof(value), 0, false), 0);
-	ck_assert_int_eq(ddfs_setxattr(ip, "user.small", value, 10, 0, false), 0);
-	ddfs_inode_put(ip);
-	ddfs_inode_put(d);
-}
-
 static void begin(struct patient *p, const struct ram_ear *ear)
 {
 	struct ddfs_inode *root;
@@ -93,7 +66,7 @@ static void begin(struct patient *p, const struct ram_ear *ear)
 	ram_mkfs(&p->ram, SIZE, 4096);
 	fs = ram_mount(&p->ram, NULL);
 	root = ram_root(fs);
-	populate(root);
+	stage_populate(root);
 	ddfs_inode_put(root);
 	ck_assert_int_eq(ddfs_fs_close(fs), 0);
 	ck_image(&p->ram.media);

@@ -6,15 +6,13 @@
 
 import json
 import os
-import struct
 
 from check import check, main, same, write_file
 from command import complaint, ddfs
+from lane import commit
 from media import BLOCK, Media
-from super import CSUM_SEED, Supers, crc32c
 from target import on_target
 
-STATE = 264  # of the superblock: 1, mounted
 
 STRANGE = b"not \xff utf-8 \x01\n\"\\ \xe2\x82\xac"
 
@@ -147,20 +145,6 @@ def test_mounted(target):
         out, text = ddfs("dump", "-J", target.source, "inode", "/file")
         same((json.loads(out)["size"], text), (1, ""))
         same(os.listdir(where), ["file"])
-
-
-def commit(path, off, data):
-    """A crash behind the commit of a transaction that stores data, 4 bytes, at off."""
-    supers, lane = Supers(path), Media(path).lanes[0]
-    seed, = struct.unpack_from("<I", supers.saved[0], CSUM_SEED)
-    log = bytearray(64) + struct.pack("<QII4s4x", off, len(data), 0, data)
-    struct.pack_into("<II", log, 4, len(log) - 64, 1)
-    struct.pack_into("<Q", log, 24, 1)
-    place = ((lane >> 6) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> 32
-    struct.pack_into("<I", log, 0, crc32c(seed ^ place, log[4:]))
-    with open(path, "r+b") as file:
-        os.pwrite(file.fileno(), log, lane)
-    supers.set_field(STATE, "<I", 1)
 
 
 @on_target

@@ -10,18 +10,16 @@ import json
 import os
 import random
 import re
-import struct
 import subprocess
 
 from check import check, main, same, write_file
 from command import complaint, ddfs
+from lane import commit
 from media import BLOCK, Media
-from super import CSUM_SEED, Supers, crc32c
 from target import Target, on_target
 
 SECRET = b"Geheimnis"  # in all that is not to be in a scrambled dump
 CONTENT = b"file content: "
-STATE = 264  # of the superblock: 1, mounted
 
 
 def make_names(where, rng):
@@ -178,20 +176,6 @@ def test_label(target):
         check(SECRET not in contents(dump), "the label")
         same(json.loads(ddfs("dump", "-J", image)[0])["label"], "x" * len(SECRET))
         fsck(target, image)
-
-
-def commit(path, off, data):
-    """A crash behind the commit of a transaction that stores 4 bytes at off."""
-    supers, lane = Supers(path), Media(path).lanes[0]
-    seed, = struct.unpack_from("<I", supers.saved[0], CSUM_SEED)
-    log = bytearray(64) + struct.pack("<QII4s4x", off, len(data), 0, data)
-    struct.pack_into("<II", log, 4, len(log) - 64, 1)
-    struct.pack_into("<Q", log, 24, 1)
-    place = ((lane >> 6) * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> 32
-    struct.pack_into("<I", log, 0, crc32c(seed ^ place, log[4:]))
-    with open(path, "r+b") as file:
-        os.pwrite(file.fileno(), log, lane)
-    supers.set_field(STATE, "<I", 1)
 
 
 @on_target
