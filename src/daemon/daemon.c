@@ -10,12 +10,12 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "fs/media.h"
 #include "fs/used.h"
 #include "src/daemon/bad.h"
+#include "src/daemon/clock.h"
 #include "src/daemon/job.h"
 #include "src/daemon/loop.h"
 #include "src/daemon/ops.h"
@@ -29,10 +29,7 @@
 
 static double now_msec(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+	return (double)ddfs_now_usec() / 1e3;
 }
 
 /* ---- device and filesystem ------------------------------------------------------------------ */
@@ -213,6 +210,7 @@ static int daemon_stop(struct ddfs_daemon *d)
 	ddfs_jobs_delete(d->jobs);
 	if (d->session)
 		ddfs_session_delete(d->session);
+	ddfs_estale_fini(&d->estale);
 	if (d->fs) {
 		ddfs_device_set_used(d->device, NULL, NULL);
 		ret = ddfs_fs_close(d->fs);
@@ -265,6 +263,7 @@ int ddfs_daemon_run(struct ddfs_daemon *d, void (*ready)(void *arg), void *ready
 		return -errno;
 	pthread_mutex_init(&d->remount_lock, NULL);
 	ddfs_handles_init(&d->handles);
+	ddfs_estale_init(&d->estale);
 	ret = daemon_start(d);
 	if (!ret)
 		ddfs_serve(d, signal_fd, ready, ready_arg);

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "src/daemon/dircache.h"
+#include "src/daemon/estale.h"
 #include "src/daemon/handle.h"
 #include "src/daemon/log.h"
 #include "src/daemon/options.h"
@@ -24,6 +25,7 @@ struct ddfs_daemon {
 	struct ddfs_jobs *jobs;
 	struct ddfs_handles handles;
 	struct ddfs_dircache dircache;
+	struct ddfs_estale estale;
 	int ready_fd; /* eventfd: the kernel has the answer to INIT */
 
 	pthread_mutex_t remount_lock;

@@ -24,15 +24,30 @@ static void op_reply_negative(fuse_req_t req)
 	fuse_reply_entry(req, &(struct fuse_entry_param){ .entry_timeout = DDFS_OPS_TIMEOUT });
 }
 
+/* Who was told that an inode had gone must not lose that race again. */
+static int op_lookup_kept(
+	fuse_req_t req, struct ddfs_inode *dir, const char *name, struct ddfs_entry *out)
+{
+	struct ddfs_estale *estale = &ddfs_op_daemon(req)->estale;
+	int ret;
+
+	do
+		ret = ddfs_lookup(dir, name, strlen(name), out);
+	while (!ret && ddfs_estale_is_wanted(estale) && !S_ISDIR(out->attr.mode) &&
+		ddfs_estale_keep(estale, ddfs_op_fs(req), out->attr.id) == -ESTALE);
+	return ret;
+}
+
 /* "." and ".." come from file handles of NFS servers and of open_by_handle_at(2): the kernel asks
  * for a node that it does not have, and for a directory's parent. */
-static int op_lookup_any(struct ddfs_inode *dir, const char *name, struct ddfs_entry *out)
+static int op_lookup_any(
+	fuse_req_t req, struct ddfs_inode *dir, const char *name, struct ddfs_entry *out)
 {
 	if (!strcmp(name, ".."))
 		return ddfs_lookup_parent(dir, out);
 	if (!strcmp(name, "."))
 		return ddfs_getattr(dir, &out->attr);
-	return ddfs_lookup(dir, name, strlen(name), out);
+	return op_lookup_kept(req, dir, name, out);
 }
 
 void ddfs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -43,7 +58,7 @@ void ddfs_op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 	if (!dir)
 		return;
-	ret = op_lookup_any(dir, name, &e);
+	ret = op_lookup_any(req, dir, name, &e);
 	ddfs_inode_put(dir);
 	if (ret == -ENOENT)
 		op_reply_negative(req);

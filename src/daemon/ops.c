@@ -43,6 +43,8 @@ struct ddfs_handle *ddfs_op_new_handle(fuse_req_t req, const struct fuse_file_in
 
 void ddfs_op_reply(fuse_req_t req, int err)
 {
+	if (err == -ESTALE)
+		ddfs_estale_told(&ddfs_op_daemon(req)->estale);
 	fuse_reply_err(req, -err);
 }
 

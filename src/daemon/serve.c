@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "layout/holder.h"
 #include "src/daemon/bad.h"
+#include "src/daemon/clock.h"
 #include "src/daemon/daemon.h"
 #include "src/daemon/job.h"
 #include "src/daemon/loop.h"
@@ -40,18 +40,10 @@ struct serve {
 	int64_t closing; /* until when pins of open files may go, at the end */
 };
 
-static int64_t now_msec(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Waits for something to happen, at most max_msec, and does what is always to be done. */
 static void serve_once(struct serve *s, int max_msec)
 {
-	int64_t left = s->next_tick - now_msec();
+	int64_t left = s->next_tick - ddfs_now_msec();
 
 	if (left > max_msec)
 		left = max_msec;
@@ -62,11 +54,12 @@ static void serve_once(struct serve *s, int max_msec)
 		ddfs_pins_collect(s->d->fs);
 	/* The kernel's notice interrupts the wait: at once, before a block is handed out. */
 	ddfs_bad_take(s->d);
-	if (now_msec() < s->next_tick)
+	if (ddfs_now_msec() < s->next_tick)
 		return;
-	s->next_tick = now_msec() + TICK_MSEC;
+	s->next_tick = ddfs_now_msec() + TICK_MSEC;
 	ddfs_fs_writeback(s->d->fs);
 	ddfs_pins_tick(s->d->fs);
+	ddfs_estale_tick(&s->d->estale);
 }
 
 static bool serve_take_signal(struct serve *s)
@@ -93,7 +86,8 @@ static uint64_t nr_going(struct serve *s)
 	do {
 		got = ddfs_layouts_list(s->layouts, NULL, after, pins, 16);
 		for (size_t i = 0; i < got; i++)
-			nr += !pins[i].earlier && (pins[i].lingering || now_msec() < s->closing);
+			nr += !pins[i].earlier &&
+			      (pins[i].lingering || ddfs_now_msec() < s->closing);
 		if (got)
 			after = pins[got - 1].id;
 	} while (got == 16);
@@ -106,7 +100,7 @@ static uint64_t nr_going(struct serve *s)
 static void serve_disconnected(struct serve *s)
 {
 	if (s->connected)
-		s->closing = now_msec() + CLOSING_MSEC;
+		s->closing = ddfs_now_msec() + CLOSING_MSEC;
 	s->connected = false;
 	s->events[EVENT_END].fd = -1;
 	if (!ddfs_device_clients_alive(s->d->device, ddfs_fs_epoch(s->d->fs)))
@@ -129,13 +123,13 @@ static int64_t drain_msec(struct ddfs_daemon *d)
  * let go, unless a signal comes. */
 static void serve_drain(struct serve *s)
 {
-	int64_t msec = drain_msec(s->d), end = now_msec() + msec;
+	int64_t msec = drain_msec(s->d), end = ddfs_now_msec() + msec;
 	bool said = false;
 	uint64_t nr;
 
 	s->closing = end;
 	ddfs_layouts_kill(s->layouts, 0);
-	while (now_msec() < end) {
+	while (ddfs_now_msec() < end) {
 		if (!s->connected || s->events[EVENT_END].revents)
 			serve_disconnected(s);
 		nr = nr_going(s);
@@ -202,7 +196,7 @@ void ddfs_serve(struct ddfs_daemon *d, int signal_fd, void (*ready)(void *arg), 
 				.events = POLLIN },
 			[EVENT_READY] = { .fd = d->ready_fd, .events = POLLIN },
 		},
-		.next_tick = now_msec() + TICK_MSEC,
+		.next_tick = ddfs_now_msec() + TICK_MSEC,
 		.connected = true,
 	};
 

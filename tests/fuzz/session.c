@@ -137,6 +137,7 @@ void kernel_mount(struct kernel *k, struct stage *s, const char *options)
 	k->daemon.device = fuzz_device_init(&k->device, &s->ram.media);
 	pthread_mutex_init(&k->daemon.remount_lock, NULL);
 	ddfs_handles_init(&k->daemon.handles);
+	ddfs_estale_init(&k->daemon.estale);
 	take_buffers(k);
 	connect_pair(k);
 	start_fs(k, options);
@@ -158,6 +159,7 @@ void kernel_unmount(struct kernel *k)
 	ddfs_jobs_cancel(d->jobs);
 	ddfs_jobs_delete(d->jobs);
 	ddfs_session_delete(d->session);
+	ddfs_estale_fini(&d->estale);
 	fuzz_want(!ddfs_fs_close(d->fs));
 	ddfs_handles_fini(&d->handles);
 	pthread_mutex_destroy(&d->remount_lock);

@@ -183,9 +183,8 @@ def test_reader_of_a_growing_file():
 def test_same_names():
     """Creating, linking, renaming and removing the same few names: only expected errors."""
     names = [f"n{number}" for number in range(6)]
-    # ESTALE: a name that went twice between the kernel's look-up and its open (README, Limits).
     allowed = (errno.ENOENT, errno.EEXIST, errno.EINVAL, errno.ENOTEMPTY, errno.EISDIR,
-               errno.ENOTDIR, errno.EPERM, errno.ESTALE)
+               errno.ENOTDIR, errno.EPERM)
 
     def work(number):
         source = random.Random(number)
@@ -263,16 +262,39 @@ def test_open_and_unlink():
                 fd = os.open("f", os.O_RDONLY)
             except FileNotFoundError:
                 continue
-            except OSError as error:
-                # Removed between the kernel's look-up and its open, twice: it tries again once.
-                same(error.errno, errno.ESTALE)
-                continue
             first = os.pread(fd, 9000, 0)
             again = os.pread(fd, 9000, 0)
             check(again[:len(first)] == first, "it changed under its reader")
             os.close(fd)
 
     threads(3, work)
+
+
+def test_replaced():
+    """A name is always found while its file is replaced, whatever is asked of it."""
+    write_file("f", b"x" * 100)
+    os.symlink("target", "s")
+    write_file("going")
+
+    def replace(number):
+        for _ in range(scale(4000, 100)):
+            write_file(f"f{number}", b"x" * 100)
+            os.rename(f"f{number}", "f")
+            os.symlink("target", f"s{number}")
+            os.rename(f"s{number}", "s")
+        if number == 0:
+            os.unlink("going")
+
+    def look(_):
+        while os.path.exists("going"):
+            same(read_file("f"), b"x" * 100)
+            same(os.stat("f").st_size, 100)
+            same(os.readlink("s"), "target")
+            os.chmod("f", 0o600)
+            os.utime("f")
+            os.setxattr("f", "user.seen", b"yes")
+
+    processes(4, lambda number: (replace if number < 2 else look)(number))
 
 
 def test_mapped_and_written():
