@@ -55,12 +55,26 @@ bool fsck_supers_agree(const struct fsck *f)
 	       read_supers(f, s) && is_same(s, offsetof(struct ddfs_super, version), sizeof(*s));
 }
 
+/* A crash in the midst of a write leaves it torn; the next mount writes it anew. That it may be
+ * damage as well makes no difference. */
+static bool is_torn(const struct fsck *f)
+{
+	const enum ddfs_image_copy *c = f->img.super_copy;
+	unsigned int i = c[0] == DDFS_COPY_GOOD;
+
+	return c[i] == DDFS_COPY_BAD && c[!i] == DDFS_COPY_GOOD &&
+	       ddfs_le32(f->img.super.state) != DDFS_STATE_CLEAN;
+}
+
 static void check_supers(struct fsck *f)
 {
 	const enum ddfs_image_copy *c = f->img.super_copy;
 	struct ddfs_super s[2];
-	bool hold = copy_holds(f, c[0], 0, FSCK_WHOLE_SUPER, "superblock");
+	bool hold;
 
+	if (is_torn(f))
+		return;
+	hold = copy_holds(f, c[0], 0, FSCK_WHOLE_SUPER, "superblock");
 	hold = copy_holds(f, c[1], 1, FSCK_WHOLE_SUPER, "superblock") && hold;
 	if (!hold || !read_supers(f, s))
 		return;

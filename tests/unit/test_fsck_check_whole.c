@@ -305,6 +305,19 @@ static void lane_outside(struct rule_stage *s)
 	set_state(s, DDFS_STATE_MOUNTED);
 }
 
+/* What a crash leaves. */
+static void first_torn(struct rule_stage *s)
+{
+	set_state(s, DDFS_STATE_MOUNTED);
+	first_super(s);
+}
+
+static void second_torn(struct rule_stage *s)
+{
+	set_state(s, DDFS_STATE_MOUNTED);
+	second_super(s);
+}
+
 /* What is valid only when clean. */
 static void unclean_counts(struct rule_stage *s)
 {
@@ -319,6 +332,8 @@ static const struct rule rules[] = {
 	{ "nothing", nothing, NULL, 0, false, NULL },
 	{ "first superblock", first_super, "first superblock fails", 0, true, NULL },
 	{ "second superblock", second_super, "second superblock fails", 0, true, NULL },
+	{ "first superblock torn", first_torn, NULL, 0, false, NULL },
+	{ "second superblock torn", second_torn, NULL, 0, false, NULL },
 	{ "superblocks differ", other_label, "superblocks differ", 0, true, NULL },
 	{ "first superblock written", first_ahead, NULL, 0, false, NULL },
 	{ "superblocks two apart", far_ahead, "superblocks differ", 0, true, NULL },
