@@ -20,7 +20,7 @@ set_machine_cases() {
 		--only='pin_(holder|interrupt|rdma|wait)'
 		--only='client_(device|hold|map|poison|process|recall|sigbus)')
 	eadr_cases=(--only='posix_(data|fallocate|mmap)|fsx|pin_(extents|holder|space|wait)'
-		--only='client_map|persist_domain')
+		--only='client_map|persist_domain|life_boot')
 	legacy_cases=(--only='posix_(data|mmap)|pin_wait|persist_domain')
 }
 

@@ -1,31 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # needs: mount
 # timeout: 90
-# mount -t fuse.devdaxfs, and a line of fstab. mount(8) looks for its helper in /sbin alone, so the
-# helper is linked there for as long as a test runs.
+# mount -t fuse.devdaxfs, and a line of fstab.
 
-import contextlib
 import os
 import subprocess
 
-from check import Skip, check, main, read_file, same, write_file
+from check import check, main, read_file, same, write_file
+from mounthelper import helper
 from target import Target, daemons_below, mount_line, patience, wait_for
-
-HELPER = "/sbin/mount.fuse.devdaxfs"
-
-
-@contextlib.contextmanager
-def helper(target):
-    if os.path.lexists(HELPER):
-        if os.path.realpath(HELPER) != os.path.realpath(target.program("devdaxfs")):
-            raise Skip(f"{HELPER} is another devdaxfs")
-        yield
-        return
-    os.symlink(target.program("devdaxfs"), HELPER)
-    try:
-        yield
-    finally:
-        os.unlink(HELPER)
 
 
 def fresh():

@@ -8,7 +8,8 @@ import os
 import subprocess
 import time
 
-from check import Skip, check, expect, main, opened, read_file, same, write_file
+from check import check, expect, main, opened, read_file, same, write_file
+from mounthelper import helper
 from target import Target, mount_line
 
 DAY = 86400
@@ -21,19 +22,9 @@ def fresh():
 
 
 def remount(target, options):
-    """mount -o remount, with the helper where mount(8) looks for it."""
-    helper = "/sbin/mount.fuse.devdaxfs"
-    ours = not os.path.lexists(helper)
-    if ours:
-        os.symlink(target.program("devdaxfs"), helper)
-    elif os.path.realpath(helper) != os.path.realpath(target.program("devdaxfs")):
-        raise Skip(f"{helper} is another devdaxfs")
-    try:
+    with helper(target):
         return subprocess.run(["mount", "-o", f"remount,{options}", target.where], text=True,
                               capture_output=True, check=False)
-    finally:
-        if ours:
-            os.unlink(helper)
 
 
 def test_read_only():
