@@ -209,6 +209,13 @@ static int op_write_sync(struct ddfs_inode *ip, int flags)
 	return ddfs_write_sync(ip, (flags & O_SYNC) != O_SYNC);
 }
 
+/* Of an ordinary file's O_DIRECT write that is answered as short the kernel makes EIO, and takes
+ * back by how much the file has grown: it is told why instead. */
+static bool op_must_be_whole(struct ddfs_inode *ip, int flags)
+{
+	return flags & O_DIRECT && !ddfs_inode_is_dax(ip);
+}
+
 /*
  * O_APPEND is not looked at: the kernel has turned it into an offset under its inode lock, and one
  * long append may arrive as several requests in any order.
@@ -225,6 +232,8 @@ void ddfs_op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size
 	(void)node;
 	if (ret >= 0 && had_setid)
 		op_attr_changed(req, ip);
+	if (ret >= 0 && (size_t)ret < size && op_must_be_whole(ip, fi->flags))
+		ret = -ENOSPC;
 	err = ret < 0 ? (int)ret : op_write_sync(ip, fi->flags);
 	if (err)
 		ddfs_op_reply(req, err);

@@ -5,6 +5,7 @@
 # A full filesystem: exact ENOSPC, nothing half done left behind, everything given back.
 
 import errno
+import mmap
 import os
 import shutil
 import stat
@@ -83,6 +84,28 @@ def test_write():
                 data = os.pread(fd, 65536, start)
                 check(data == pattern(1, 65536)[:len(data)], f"changed at {start}")
         expect(errno.ENOSPC, write_file, "another", b"x" * 65536)
+
+    on_target(work)
+
+
+def test_direct_write():
+    """An O_DIRECT write for which there is half the room. What it says is what it did."""
+    def work(_):
+        write_file("f", b"a" * 5000)
+        with opened("filler", os.O_RDWR | os.O_CREAT) as fd:
+            os.posix_fallocate(fd, 0, (os.statvfs(".").f_bavail - 4) * 4096)
+        data = mmap.mmap(-1, 65536)
+        data[:] = b"z" * 65536
+        with opened("f", os.O_RDWR | os.O_DIRECT) as fd:
+            try:
+                written = os.pwrite(fd, data, 8192)
+            except OSError as error:
+                same(error.errno, errno.ENOSPC)
+                same(os.fstat(fd).st_size, 5000)
+            else:
+                check(0 < written < 65536, f"{written} bytes")
+                same(os.fstat(fd).st_size, 8192 + written)
+        same(read_file("f")[:5000], b"a" * 5000)
 
     on_target(work)
 
