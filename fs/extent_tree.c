@@ -41,10 +41,26 @@ static uint16_t entries_last_below(const struct ddfs_extent *e, unsigned int nr,
 	return (uint16_t)lo;
 }
 
+/* Entries that another reference leads to would be found there, or not at all. */
+static int check_range(struct ddfs_fs *fs, const struct ddfs_inode_disk *di,
+	const struct ddfs_extent_path *p, uint32_t first)
+{
+	const struct ddfs_extent *last = &p->entry[p->nr ? p->nr - 1 : 0];
+
+	if (!p->nr || (ddfs_le32(p->entry->lblk) >= first &&
+			      (uint64_t)ddfs_le32(last->lblk) + ddfs_le32(last->len) <= p->next))
+		return 0;
+	return ddfs_corrupt(fs,
+		"inode %u: a leaf of its map (block %llu) holds what is not its own",
+		ddfs_le32(di->ino), (unsigned long long)p->blk[p->depth - 1]);
+}
+
 int ddfs_extent_find(struct ddfs_fs *fs, const struct ddfs_tx *tx, const struct ddfs_inode_disk *di,
 	uint32_t lblk, struct ddfs_extent_path *p)
 {
+	const struct ddfs_extent_ref *ref;
 	const struct ddfs_node *n;
+	uint32_t first = 0;
 	uint64_t blk;
 
 	if (tx && tx->error)
@@ -71,12 +87,15 @@ int ddfs_extent_find(struct ddfs_fs *fs, const struct ddfs_tx *tx, const struct 
 		next = refs_last_below(n, lblk, &p->idx[i]);
 		if (next < p->next)
 			p->next = next;
-		blk = ddfs_le64(((const struct ddfs_extent_ref *)n->payload)[p->idx[i]].child);
+		ref = (const struct ddfs_extent_ref *)n->payload + p->idx[i];
+		if (p->idx[i])
+			first = ddfs_le32(ref->lblk);
+		blk = ddfs_le64(ref->child);
 	}
 	p->entry = (const void *)n->payload;
 	p->nr = ddfs_le16(n->nr);
 	p->idx[p->depth - 1] = entries_last_below(p->entry, p->nr, lblk);
-	return 0;
+	return check_range(fs, di, p, first);
 }
 
 struct ddfs_extent *ddfs_extent_edit(

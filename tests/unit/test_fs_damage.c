@@ -425,6 +425,40 @@ START_TEST(endless_table)
 }
 END_TEST
 
+/* A map of which two references lead to one leaf: what lies behind the second is no hole. */
+START_TEST(shared_leaf)
+{
+	struct patient *p = malloc(sizeof(*p));
+	struct ram_ear ear = { note_store, note_drain, p };
+	const struct ddfs_inode_disk *di;
+	struct ddfs_extent_ref *ref;
+	struct ddfs_node *n;
+	struct ddfs_inode *ip;
+	struct ddfs_fs *fs;
+	struct part at;
+	uint8_t byte;
+
+	begin(p, &ear);
+	at = node_of(p, DDFS_NODE_EXTENT, false);
+	note_store(p, at.off, at.len);
+	n = (void *)(p->ram.writable + at.off);
+	ref = (void *)n->payload;
+	ref[1].child = ref[0].child;
+	ddfs_csum_seal(at.seed, at.off, n, at.len);
+	di = (const void *)(p->healthy + slot(p, ddfs_le32(n->owner)).off);
+	fs = ram_mount(&p->ram, &(struct ddfs_fs_options){ .log = ram_log_nothing });
+	ck_assert_int_eq(
+		ddfs_inode_get(fs, (uint64_t)ddfs_le32(di->gen) << 32 | ddfs_le32(di->ino), &ip),
+		0);
+	ck_assert_int_eq(ddfs_pread(ip, &byte, 1, 0), 1);
+	ck_assert_int_eq(
+		ddfs_pread(ip, &byte, 1, (uint64_t)ddfs_le32(ref[1].lblk) << 12), -EUCLEAN);
+	ddfs_inode_put(ip);
+	ddfs_fs_close(fs);
+	end(p);
+}
+END_TEST
+
 int main(void)
 {
 	struct suite_case cases[] = {
@@ -432,7 +466,8 @@ int main(void)
 		{ "other structures", damaged_part, NR_KINDS },
 		{ "fixed structures as free", fixed_as_free, 0 },
 		{ "an inode table larger than the device", endless_table, 0 },
+		{ "a leaf that is referred to twice", shared_leaf, 0 },
 	};
 
-	return suite_run("fs_damage", cases, 4);
+	return suite_run("fs_damage", cases, sizeof(cases) / sizeof(cases[0]));
 }
