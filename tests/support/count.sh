@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Parts of tests/run, begun and counted. Sourced; needs build, started, and the counts set to 0.
+# running is the job of the part that runs.
 
 title() {
 	printf '\n==== %s (%d s)\n' "$1" $((SECONDS - started))
@@ -37,14 +38,24 @@ ctest_numbers() {
 		END { if (seen) print total - failed - skipped, failed + 0, skipped + 0 }' "$1"
 }
 
-# part NAME COMMAND...: run it, show its output, count it.
+# part NAME COMMAND...: run it, show its output, count it. A job of its own, which can be ended and
+# waited for while it runs; whoever shows its output stays to the last.
 part() {
-	local name=$1 status log
+	local name=$1 status=0 log
 	log=$build/logs/$1.log
 	shift
 	title "$name"
-	TSAN_OPTIONS="suppressions=$root/tests/tsan.supp" "$@" </dev/null 2>&1 | tee "$log"
-	status=${PIPESTATUS[0]}
+	set -m
+	{
+		set +m
+		TSAN_OPTIONS="suppressions=$root/tests/tsan.supp" "$@" </dev/null 2>&1 |
+			(trap '' INT TERM HUP && exec tee "$log")
+		exit "${PIPESTATUS[0]}"
+	} &
+	running=$!
+	set +m
+	wait "$running" || status=$?
+	running=''
 	count_log "$name" "$status" "$log"
 }
 
