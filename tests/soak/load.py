@@ -17,6 +17,17 @@ from outcome import Failure
 from target import patience
 
 
+def first_line(process):
+    """No byte of what follows, which communicate() is to have."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(process.stdout.fileno(), 1)
+        if not byte:
+            break
+        line += byte
+    return line.decode(errors="replace")
+
+
 class Load:
     def __init__(self, program, where, state, workers, random):
         self.program = program
@@ -33,7 +44,7 @@ class Load:
             self.launch("work", self.where, self.state, who, str(self.random.getrandbits(60)))
         self.launch("share", self.where, str(self.random.getrandbits(50)))
         for process in self.processes:
-            line = process.stdout.readline()
+            line = first_line(process)
             process.said = "" if line == "ready\n" else line
 
     def launch(self, *arguments):
