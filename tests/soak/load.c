@@ -14,24 +14,19 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/falloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/devdaxfs_ioctl.h"
 #include "tests/soak/check.h"
-#include "tests/soak/choose.h"
 #include "tests/soak/journal.h"
-#include "tests/soak/perform.h"
 #include "tests/soak/shared.h"
+#include "tests/soak/work.h"
 
 /* Handlers have no argument of their own. */
 static volatile sig_atomic_t stop;
-static int sigbus_root = -1;
 
 static void on_term(int number)
 {
@@ -39,30 +34,15 @@ static void on_term(int number)
 	stop = 1;
 }
 
-/* A mapping whose filesystem is gone; or pages that can't be read, which is a failure. */
-static void on_bus(int number)
+static void handle_term(void)
 {
-	static const char text[] = "soak: SIGBUS, and the filesystem is there\n";
+	struct sigaction action = { .sa_handler = on_term };
 
-	(void)number;
-	if (soak_is_gone(sigbus_root))
-		_exit(0);
-	_exit(write(2, text, sizeof(text) - 1) > 0 ? 1 : 2);
-}
-
-static void handle(int number, void (*handler)(int))
-{
-	struct sigaction action = { .sa_handler = handler };
-
-	if (sigaction(number, &action, NULL))
+	if (sigaction(SIGTERM, &action, NULL))
 		abort();
 }
 
-struct place {
-	char dir[4096], model[4096], journal[4096];
-};
-
-static void place_of(struct place *p, const char *dir, const char *state, const char *who)
+static void place_of(struct soak_place *p, const char *dir, const char *state, const char *who)
 {
 	snprintf(p->dir, sizeof(p->dir), "%s/w%s", dir, who);
 	snprintf(p->model, sizeof(p->model), "%s/model.%s", state, who);
@@ -75,75 +55,11 @@ static int complain(const char *path)
 	return 2;
 }
 
-static bool has_large_units(int root)
+static int work(const struct soak_place *p, uint64_t seed)
 {
-	struct ddfs_ioc_info info;
-
-	return !ioctl(root, DDFS_IOC_INFO, &info) && info.unit_bytes > SOAK_BLOCK;
-}
-
-/* Collapse and insert want whole units, which the load's files are too small for. */
-static bool may_refuse(bool large_units, const struct soak_step *s, int err)
-{
-	return err == EINVAL && large_units && s->kind == SOAK_FALLOCATE &&
-	       s->arg & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
-}
-
-static int failed(const struct soak_worker *w, const struct soak_step *s, int err)
-{
-	if (soak_is_gone(w->root))
-		return 0;
-	fprintf(stderr, "soak: %s at ", strerror(err));
-	soak_step_print(stderr, s);
-	return 1;
-}
-
-static int work_on(struct soak_worker *w, struct soak_journal *j, uint64_t seed)
-{
-	struct soak_random random = { seed };
-	bool large_units = has_large_units(w->root);
-
-	while (!stop) {
-		struct soak_step s;
-		int err;
-
-		soak_choose(w->m, &random, &s);
-		soak_journal_begin(j, &s);
-		err = soak_perform(w, &s);
-		if (err && !may_refuse(large_units, &s, err))
-			return failed(w, &s, err);
-		soak_journal_end(j, &s, err);
-		if (!err)
-			soak_model_step(w->m, &s);
-		else
-			w->m->nr_steps = s.number;
-	}
-	return 0;
-}
-
-static int work(const struct place *p, uint64_t seed)
-{
-	struct soak_worker w = { .held = { -1, -1, -1, -1 } };
-	struct soak_journal j;
-	int status;
-
-	handle(SIGTERM, on_term);
-	handle(SIGBUS, on_bus);
+	handle_term();
 	umask(0);
-	if (mkdir(p->dir, 0755) && errno != EEXIST)
-		return errno == ENOTCONN || errno == ECONNABORTED ? 0 : complain(p->dir);
-	w.root = sigbus_root = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (w.root < 0)
-		return errno == ENOTCONN || errno == ECONNABORTED ? 0 : complain(p->dir);
-	w.m = soak_model_load(p->model);
-	w.buf = soak_model_room();
-	soak_journal_open(&j, p->journal);
-	puts("ready");
-	fflush(stdout);
-	status = work_on(&w, &j, seed);
-	soak_model_delete(w.m);
-	free(w.buf);
-	return status;
+	return soak_work(p, seed, &stop);
 }
 
 static int say_found(enum soak_found found, bool flying, uint64_t steps, const char *text)
@@ -158,7 +74,7 @@ static int say_found(enum soak_found found, bool flying, uint64_t steps, const c
 }
 
 /* Prints what became of the step that was cut short, and how many were acknowledged. */
-static int check(const struct place *p)
+static int check(const struct soak_place *p)
 {
 	struct soak_model *m = soak_model_load(p->model);
 	uint64_t before = m->nr_steps, steps;
@@ -187,7 +103,7 @@ static int share(const char *dir, const char *seed)
 {
 	char path[4096];
 
-	handle(SIGTERM, on_term);
+	handle_term();
 	snprintf(path, sizeof(path), "%s/shared", dir);
 	puts("ready");
 	fflush(stdout);
@@ -205,7 +121,7 @@ static int check_shared(const char *dir)
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	struct place p;
+	struct soak_place p;
 
 	if (argc >= 5)
 		place_of(&p, argv[2], argv[3], argv[4]);

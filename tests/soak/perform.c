@@ -55,11 +55,16 @@ void soak_xattr_name(unsigned int i, char out[16])
 	snprintf(out, 16, "user.s%u", i);
 }
 
+bool soak_is_gone_error(int err)
+{
+	return err == ENOTCONN || err == ECONNABORTED;
+}
+
 bool soak_is_gone(int root)
 {
 	struct statvfs st;
 
-	return fstatvfs(root, &st) && (errno == ENOTCONN || errno == ECONNABORTED);
+	return fstatvfs(root, &st) && soak_is_gone_error(errno);
 }
 
 static int open_at(struct soak_worker *w, unsigned int dir, unsigned int name, int flags)

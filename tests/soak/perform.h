@@ -26,5 +26,7 @@ void soak_xattr_name(unsigned int i, char out[16]);
 
 /* Whether the directory's filesystem has gone: its daemon was ended. */
 bool soak_is_gone(int root);
+/* What calls fail with then. */
+bool soak_is_gone_error(int err);
 
 #endif

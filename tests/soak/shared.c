@@ -132,7 +132,7 @@ bool soak_shared_work(const char *dir, uint64_t seed, const volatile sig_atomic_
 	pthread_t threads[NR_THREADS];
 
 	if (c.root < 0)
-		return errno == ENOTCONN || errno == ECONNABORTED;
+		return soak_is_gone_error(errno);
 	for (unsigned int i = 0; i < NR_THREADS; i++)
 		if (pthread_create(&threads[i], NULL, work, &c))
 			abort();

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A worker: one step after the other, each in the journal before and after. */
+#ifndef DDFS_TEST_SOAK_WORK_H
+#define DDFS_TEST_SOAK_WORK_H
+
+#include <signal.h>
+#include <stdint.h>
+
+struct soak_place {
+	char dir[4096]; /* the worker's own */
+	char model[4096], journal[4096];
+};
+
+/* Until the filesystem is gone or *stop is set. The exit status: 1 if a call failed that must not,
+ * 2 if it could not begin. */
+int soak_work(const struct soak_place *p, uint64_t seed, const volatile sig_atomic_t *stop);
+
+#endif
