@@ -13,4 +13,10 @@ enum soak_found { SOAK_WRONG, SOAK_BEFORE, SOAK_AFTER, SOAK_BETWEEN };
 enum soak_found soak_check(
 	struct soak_model *m, int root, const struct soak_step *flying, FILE *why);
 
+/* Compare what the holders see with the model, which has been brought up to what was found, and
+ * bring that up to what they hold: they are behind sockets of that name and a number. *waited:
+ * flying takes away what one of them holds. */
+bool soak_check_pins(struct soak_model *m, const char *holders, const struct soak_step *flying,
+	unsigned int *nr_held, bool *waited, FILE *why);
+
 #endif

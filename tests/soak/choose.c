@@ -39,6 +39,9 @@ static const uint8_t weights[SOAK_KINDS] = {
 	[SOAK_UTIMES] = 2,
 	[SOAK_SETDAX] = 2,
 	[SOAK_FSYNC] = 4,
+	[SOAK_PIN] = 12,
+	[SOAK_UNPIN] = 1,
+	[SOAK_STORE] = 6,
 };
 
 static uint32_t kind_of(struct soak_random *r)
@@ -99,6 +102,31 @@ static void choose_fallocate(struct soak_random *r, struct soak_step *s)
 	}
 }
 
+/* Most let go soon when they are asked to; who does not keeps the step waiting until the kill. */
+static void choose_pin(struct soak_random *r, struct soak_step *s, uint32_t size)
+{
+	s->arg = soak_random_below(r, SOAK_PINS);
+	s->off = soak_random_below(r, size + 1) / SOAK_BLOCK * SOAK_BLOCK;
+	if (soak_random_below(r, 2) == 0)
+		s->off = 0;
+	s->len = soak_random_below(r, 4) ? soak_random_below(r, size - s->off + 1) : length_of(r);
+	s->off2 = soak_random_below(r, 12) ? soak_random_below(r, 8) : SOAK_NEVER;
+}
+
+static void choose_store(const struct soak_model *m, struct soak_random *r, struct soak_step *s)
+{
+	const struct soak_pin *pin;
+
+	s->arg = soak_random_below(r, SOAK_PINS);
+	pin = &m->pin[s->arg];
+	if (pin->node)
+		soak_model_find_name(m, pin->node, &s->dir, &s->name);
+	s->off = pin->off + soak_random_below(r, pin->len + 1);
+	s->len = length_of(r);
+	if (s->off + s->len > pin->off + pin->len)
+		s->len = pin->off + pin->len - s->off;
+}
+
 static void choose_content(
 	const struct soak_model *m, struct soak_random *r, struct soak_step *s, uint32_t size)
 {
@@ -143,6 +171,15 @@ static void choose_rest(
 		s->arg = soak_random_below(r, SOAK_XATTRS);
 		s->len = length_of(r) % 20000;
 		break;
+	case SOAK_PIN:
+		choose_pin(r, s, size);
+		break;
+	case SOAK_UNPIN:
+		s->arg = soak_random_below(r, SOAK_PINS);
+		break;
+	case SOAK_STORE:
+		choose_store(m, r, s);
+		break;
 	case SOAK_UTIMES:
 		s->seed = soak_random_below(r, 1u << 30);
 		break;
@@ -173,6 +210,15 @@ static void choose_place(
 	*name = (uint8_t)soak_random_below(r, SOAK_NAMES);
 }
 
+/* At a file that is pinned, if there is one: seldom by chance. */
+static void aim_at_pin(const struct soak_model *m, struct soak_random *r, struct soak_step *s)
+{
+	unsigned int node = m->pin[soak_random_below(r, SOAK_PINS)].node;
+
+	if (node)
+		soak_model_find_name(m, node, &s->dir, &s->name);
+}
+
 void soak_choose(const struct soak_model *m, struct soak_random *r, struct soak_step *out)
 {
 	do {
@@ -180,6 +226,8 @@ void soak_choose(const struct soak_model *m, struct soak_random *r, struct soak_
 			.number = m->nr_steps + 1, .seed = soak_random_next(r), .kind = kind_of(r)
 		};
 		choose_place(m, r, &out->dir, &out->name);
+		if (soak_random_below(r, 6) == 0)
+			aim_at_pin(m, r, out);
 		if (takes_two(out->kind))
 			choose_place(m, r, &out->dir2, &out->name2);
 		choose_rest(m, r, out, m->node[m->child[out->dir][out->name]].size);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The daemon killed under a load, on an image or a device."""
 
+import collections
 import contextlib
 import math
 import os
@@ -22,7 +23,14 @@ IMAGE = 256 * MIB
 # Mount options of one mount after another.
 OPTIONS = ("", "", "", "lazytime", "noatime", "strictatime", "dax=always", "dax=never",
     "nr_threads=8", "nr_threads=1", "persistence=memory_controller", "persistence=cpu_cache",
-    "map=mem", "lazytime,dax=always", "errors=remount-ro")
+    "map=mem", "lazytime,dax=always", "errors=remount-ro",
+    "lease_time=1,lease_expire=fail")
+
+# What so many kills of a load never lack, or it is not what it should be.
+KILLS_TELLING, WANTED = 50, ("steps", "held")
+
+# What a daemon says of a pin whose file has not got the blocks: no crash leaves any.
+STRAY = re.compile(r"metadata error")
 
 # What a kill in the midst of writing one leaves, and the next mount writes anew.
 TORN = re.compile(r"the (first|second) superblock fails its checksum\.")
@@ -39,13 +47,14 @@ class Soak:
         self.random = random.Random(arguments.seed)
         self.target = Target(arguments.build, work, arguments.source, size=IMAGE)
         self.load = Load(os.path.join(arguments.build, "tests/soak/soak_load"), self.target.where,
-            os.path.join(work, "state"), arguments.workers, self.random)
+            os.path.join(work, "state"), os.path.join(work, "hold"), arguments.workers,
+            self.random)
         self.crashed = os.path.join(work, "crashed")
         self.state_then = os.path.join(work, "state-then")
         self.nr_kills = 0
         self.cut = 0  # store in which the daemon is to die
-        self.totals = {"steps": 0, "before": 0, "after": 0, "between": 0, "none": 0,
-            "replayed": 0, "orphans": 0}
+        self.totals = dict.fromkeys(("steps", "held", "waited", "before", "after", "between",
+            "none", "replayed", "orphans"), 0)
 
     def take_away_mount(self):
         if mount_line(self.target.where):
@@ -62,28 +71,38 @@ class Soak:
 
     def kill_under_load(self):
         after = between(self.random, 0.001, 2)
-        time.sleep(patience(after))
+        disturbed = self.random.random() * after
+        time.sleep(patience(disturbed))
+        self.load.disturb()
+        time.sleep(patience(after - disturbed))
         self.kill()
         return f"killed after {after:.3f} s"
 
     def kill_in_store(self):
         """By the library that is preloaded, or else now."""
+        self.load.disturb()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.target.process.wait(patience(2))
+            self.target.process.wait(patience(1))
         by_itself = self.target.process.poll() is not None
         self.kill()
         return f"killed in store {self.cut}" if by_itself else "killed before its store"
 
     def kill_in_unmount(self):
+        """Of a mount that nobody has files open in; or, by SIGTERM, one whose pins are recalled."""
         time.sleep(between(self.random, 0.001, 0.3))
         self.load.stop()
         self.load.wait()
         after = between(self.random, 0.0001, 0.02)
-        unmount = subprocess.Popen(["umount", self.target.where], stderr=subprocess.DEVNULL)
+        if self.random.random() < 0.5:
+            self.load.leave()
+            unmount = subprocess.Popen(["umount", self.target.where], stderr=subprocess.DEVNULL)
+        else:
+            unmount = self.target.process
+            unmount.terminate()
         time.sleep(patience(after))
         self.target.process.kill()
-        self.target.wait_end()
         unmount.wait(patience(30))
+        self.target.wait_end()
         self.take_away_mount()
         return f"killed {after * 1000:.1f} ms into its unmount"
 
@@ -91,6 +110,7 @@ class Soak:
         time.sleep(between(self.random, 0.001, 0.5))
         self.load.stop()
         self.load.wait()
+        self.load.leave()
         self.target.unmount()
         return "unmounted"
 
@@ -117,8 +137,8 @@ class Soak:
         while True:
             try:
                 if self.mount(options):
-                    words, steps = self.load.check()
-                    return words, steps, f", {times} times in recovery" if times else ""
+                    words, sums = self.load.check()
+                    return words, sums, f", {times} times in recovery" if times else ""
             except Failure:
                 if not self.cut or self.target.process.poll() != -signal.SIGKILL:
                     raise
@@ -155,7 +175,7 @@ class Soak:
         for done, freed in re.findall(r"(\d+) transactions finished, (\d+) unlinked", log):
             self.totals["replayed"] += int(done)
             self.totals["orphans"] += int(freed)
-        if DAMAGE.search(log):
+        if DAMAGE.search(log) or STRAY.search(log):
             raise Failure(f"the daemon said:\n{log}")
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.target.log_path)
@@ -173,15 +193,17 @@ class Soak:
         self.load.start()
         text = self.end_somehow()
         self.nr_kills += text != "unmounted"
+        if self.random.random() < 0.2:
+            self.load.disturb()
         self.remember()
         self.fsck()
-        words, steps, again = self.recover(options)
+        words, sums, again = self.recover(options)
         text += again
         self.said()
-        for word in words:
-            self.totals[word] += 1
-        self.totals["steps"] += steps
-        return f"{text}; {steps} steps, cut short: {' '.join(words)}; now {options or 'defaults'}"
+        for name, value in (collections.Counter(words) + sums).items():
+            self.totals[name] += value
+        return (f"{text}; {sums['steps']} steps, cut short: {' '.join(words)}; pins held "
+            f"{sums['held']}, waited for {sums['waited']}; now {options or 'defaults'}")
 
     # ---- all of them --------------------------------------------------------------------------
 
@@ -199,21 +221,22 @@ class Soak:
 
     def failed(self, name, error):
         place = keep(self.arguments.keep, self.arguments.seed, self.crashed, self.state_then,
-            self.target.log_path)
+            self.load.state, self.target.log_path)
         program = self.load.program
         self.outcome.result("not ok", name, "", f"{error}\n"
             f"kept in {place}: the image as it was left (crashed), journals and models\n"
             f"(state-then). To look at it: mount a copy of the image at DIR, then\n"
-            f"{program} check DIR {place}/state-then WHO")
+            f"{program} check DIR {place}/state-then NOWHERE WHO")
 
     def empty(self):
-        """Everything given back: what the many crashes leaked would show."""
+        """Everything given back, once nobody holds it: what the many crashes leaked would show."""
         where = self.target.where
         self.target.environment = None
         self.target.kill()
         self.target.mount()
         for name in os.listdir(where):
             shutil.rmtree(os.path.join(where, name))
+        self.load.end_holders()
         wait_for(lambda: space(where) == self.free, 10, "every block to be free again: "
                  f"{space(where)}, before {self.free} (blocks, available, inodes)")
         self.target.unmount()
@@ -231,6 +254,8 @@ class Soak:
         except (AssertionError, Failure, OSError, subprocess.SubprocessError) as error:
             self.failed("soak.empty", error)
             return
+        if self.nr_kills >= KILLS_TELLING and not all(self.totals[name] for name in WANTED):
+            self.outcome.result("not ok", "soak.load", f"there was none of these: {self.totals}")
         self.outcome.result("ok", "soak.empty", f"{self.nr_kills} kills, " + ", ".join(
             f"{number} {word}" for word, number in self.totals.items()))
 

@@ -2,15 +2,17 @@
 /*
  * The load of the soak, and its judge. Driven by tests/soak/run.
  *
- *	soak_load work DIR STATE WHO SEED	one worker: works below DIR/wWHO until the
+ *	soak_load work DIR STATE HOLD WHO SEED	one worker: works below DIR/wWHO until the
  *						filesystem is gone or SIGTERM
- *	soak_load check DIR STATE WHO		compares DIR/wWHO with what was acknowledged
+ *	soak_load check DIR STATE HOLD WHO	compares DIR/wWHO with what was acknowledged
  *	soak_load share DIR SEED		many threads in DIR/shared
  *	soak_load check-shared DIR
+ *	soak_load hold SOCKET			holds files mapped, as it is told
+ *	soak_load tell SOCKET unpin|leave|die	does so
  *
- * STATE holds model.WHO, what was found at the last check, and journal.WHO, what was done since. A
- * worker says "ready" when it begins. Status 0: as it should be; 1: not, and why; 2: it could not
- * be done.
+ * STATE holds model.WHO, what was found at the last check, and journal.WHO, what was done since;
+ * HOLD the sockets WHO.0 ... of those that hold files for a worker. A process says "ready" when it
+ * begins. Status 0: as it should be; 1: not, and why; 2: it could not be done.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +23,9 @@
 #include <unistd.h>
 
 #include "tests/soak/check.h"
+#include "tests/soak/holder.h"
 #include "tests/soak/journal.h"
+#include "tests/soak/perform.h"
 #include "tests/soak/shared.h"
 #include "tests/soak/work.h"
 
@@ -42,17 +46,21 @@ static void handle_term(void)
 		abort();
 }
 
-static void place_of(struct soak_place *p, const char *dir, const char *state, const char *who)
-{
-	snprintf(p->dir, sizeof(p->dir), "%s/w%s", dir, who);
-	snprintf(p->model, sizeof(p->model), "%s/model.%s", state, who);
-	snprintf(p->journal, sizeof(p->journal), "%s/journal.%s", state, who);
-}
-
 static int complain(const char *path)
 {
 	perror(path);
 	return 2;
+}
+
+/* of: DIR, STATE, HOLD, WHO */
+static void place_of(struct soak_place *p, char **of)
+{
+	const char *dir = of[0], *state = of[1], *who = of[3];
+
+	snprintf(p->dir, sizeof(p->dir), "%s/w%s", dir, who);
+	snprintf(p->model, sizeof(p->model), "%s/model.%s", state, who);
+	snprintf(p->journal, sizeof(p->journal), "%s/journal.%s", state, who);
+	snprintf(p->holders, sizeof(p->holders), "%s/%s", of[2], who);
 }
 
 static int work(const struct soak_place *p, uint64_t seed)
@@ -62,44 +70,59 @@ static int work(const struct soak_place *p, uint64_t seed)
 	return soak_work(p, seed, &stop);
 }
 
-static int say_found(enum soak_found found, bool flying, uint64_t steps, const char *text)
+struct result {
+	enum soak_found found;
+	bool flying, waited;
+	uint64_t steps;
+	unsigned int held;
+};
+
+static int say_found(const struct result *r, const char *text)
 {
 	static const char *const words[] = { "wrong", "before", "after", "between" };
 
-	printf("%s %llu\n", flying || found == SOAK_WRONG ? words[found] : "none",
-		(unsigned long long)steps);
-	if (found == SOAK_WRONG)
+	printf("%s steps=%llu held=%u waited=%u\n",
+		r->flying || r->found == SOAK_WRONG ? words[r->found] : "none",
+		(unsigned long long)r->steps, r->held, r->waited);
+	if (r->found == SOAK_WRONG)
 		fputs(text, stdout);
-	return found == SOAK_WRONG;
+	return r->found == SOAK_WRONG;
 }
 
-/* Prints what became of the step that was cut short, and how many were acknowledged. */
+/* Prints what became of the step that was cut short, and how much was done before it. */
 static int check(const struct soak_place *p)
 {
 	struct soak_model *m = soak_model_load(p->model);
-	uint64_t before = m->nr_steps, steps;
-	struct soak_step last;
-	bool flying = soak_journal_replay(p->journal, m, &last);
+	struct result r = { .found = SOAK_BEFORE };
+	uint64_t before = m->nr_steps;
+	struct soak_step last, *flying = NULL;
 	int root = open(p->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char *text = NULL;
 	size_t len;
 	FILE *why = open_memstream(&text, &len);
-	enum soak_found found;
 
-	steps = m->nr_steps - before;
-	if (root < 0 && errno == ENOENT && !m->nr_steps)
-		return say_found(SOAK_BEFORE, false, 0, "");
+	if (root >= 0)
+		m->unit = soak_unit(root);
+	r.flying = soak_journal_replay(p->journal, m, &last);
+	r.steps = m->nr_steps - before;
+	if (root < 0 && !m->nr_steps)
+		return say_found(&r, "");
 	if (root < 0)
 		return complain(p->dir);
-	found = soak_check(m, root, flying ? &last : NULL, why);
+	if (r.flying)
+		flying = &last;
+	r.found = soak_check(m, root, flying, why);
+	if (r.found != SOAK_WRONG &&
+		!soak_check_pins(m, p->holders, flying, &r.held, &r.waited, why))
+		r.found = SOAK_WRONG;
 	fclose(why);
-	if (found != SOAK_WRONG &&
+	if (r.found != SOAK_WRONG &&
 		(!soak_model_save(m, p->model) || (unlink(p->journal) && errno != ENOENT)))
 		return complain(p->model);
-	return say_found(found, flying, steps, text);
+	return say_found(&r, text);
 }
 
-static int share(const char *dir, const char *seed)
+static int share(const char *dir, uint64_t seed)
 {
 	char path[4096];
 
@@ -107,7 +130,7 @@ static int share(const char *dir, const char *seed)
 	snprintf(path, sizeof(path), "%s/shared", dir);
 	puts("ready");
 	fflush(stdout);
-	return !soak_shared_work(path, strtoull(seed, NULL, 10), &stop);
+	return !soak_shared_work(path, seed, &stop);
 }
 
 static int check_shared(const char *dir)
@@ -118,21 +141,46 @@ static int check_shared(const char *dir)
 	return !soak_shared_check(path, stdout);
 }
 
+static int tell(const char *socket, const char *text)
+{
+	static const char *const words[] = {
+		[SOAK_ASK_UNPIN] = "unpin", [SOAK_ASK_LEAVE] = "leave", [SOAK_ASK_DIE] = "die"
+	};
+	struct soak_ask ask = { 0 };
+	struct soak_answer answer;
+
+	for (uint32_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (words[i] && !strcmp(text, words[i]))
+			ask.what = i;
+	if (ask.what == SOAK_ASK_PIN)
+		return 2;
+	return !soak_ask(socket, &ask, &answer, NULL) && ask.what != SOAK_ASK_DIE;
+}
+
+static uint64_t number(const char *text)
+{
+	return strtoull(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
 	struct soak_place p;
 
-	if (argc >= 5)
-		place_of(&p, argv[2], argv[3], argv[4]);
-	if (!strcmp(what, "work") && argc == 6)
-		return work(&p, strtoull(argv[5], NULL, 10));
-	if (!strcmp(what, "check") && argc == 5)
+	if (argc >= 6)
+		place_of(&p, argv + 2);
+	if (!strcmp(what, "work") && argc == 7)
+		return work(&p, number(argv[6]));
+	if (!strcmp(what, "check") && argc == 6)
 		return check(&p);
 	if (!strcmp(what, "share") && argc == 4)
-		return share(argv[2], argv[3]);
+		return share(argv[2], number(argv[3]));
 	if (!strcmp(what, "check-shared") && argc == 3)
 		return check_shared(argv[2]);
+	if (!strcmp(what, "hold") && argc == 3)
+		return soak_holder(argv[2]);
+	if (!strcmp(what, "tell") && argc == 4)
+		return tell(argv[2], argv[3]);
 	fputs("soak_load: driven by tests/soak/run\n", stderr);
 	return 2;
 }

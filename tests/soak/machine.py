@@ -3,8 +3,9 @@
 
 Outside, run_machine boots a machine for each kill and one more to look at what the last one left.
 Inside, run_inside mounts, compares with what the load of the machine before had been told, and
-starts the load again. The journal is on the outside's disk before a step begins and before the next
-one does: the directory that holds it comes over 9p, uncached.
+starts the load again. Clients that hold files end with the machine, so nothing is pinned in the
+next one. The journal is on the outside's disk before a step begins and before the next one does:
+the directory that holds it comes over 9p, uncached.
 """
 
 import contextlib
@@ -183,7 +184,8 @@ class Inside:
         work = tempfile.mkdtemp(prefix="ddfs-soak.", dir="/dev/shm")
         self.target = Target(arguments.build, work, os.environ["DDFS_SOURCE"])
         self.load = Load(os.path.join(arguments.build, "tests/soak/soak_load"), self.target.where,
-            self.out, arguments.workers, random.Random(arguments.seed))
+            self.out, os.path.join(work, "hold"), arguments.workers,
+            random.Random(arguments.seed))
         if not self.first:
             shutil.copytree(arguments.inside, self.out, dirs_exist_ok=True,
                 ignore=shutil.ignore_patterns(REPORT, STARTED))
@@ -201,10 +203,10 @@ class Inside:
             self.put(FREE, repr(space(self.target.where)))
 
     def compare(self):
-        words, steps = self.load.check()
+        words, sums = self.load.check()
         if DAMAGE.search(self.target.log()):
             raise Failure(f"the daemon said:\n{self.target.log()}")
-        return f"{steps} steps, cut short: {' '.join(words)}"
+        return f"{sums['steps']} steps, cut short: {' '.join(words)}"
 
     def empty(self):
         where = self.target.where

@@ -26,6 +26,7 @@ struct soak_model *soak_model_new(void)
 	struct soak_model *m = must(calloc(1, sizeof(*m)));
 
 	m->node[SOAK_ROOT] = (struct soak_node){ .type = SOAK_DIR, .mode = 0755 };
+	m->unit = SOAK_BLOCK;
 	return m;
 }
 
@@ -40,6 +41,12 @@ struct soak_model *soak_model_copy(const struct soak_model *m)
 		copy->data[i] = soak_model_room();
 		memcpy(copy->data[i], m->data[i], m->node[i].size);
 	}
+	for (unsigned int i = 0; i < SOAK_PINS; i++) {
+		if (!m->kept[i])
+			continue;
+		copy->kept[i] = soak_model_room();
+		memcpy(copy->kept[i], m->kept[i], SOAK_FILE_MAX);
+	}
 	return copy;
 }
 
@@ -49,6 +56,8 @@ void soak_model_delete(struct soak_model *m)
 		return;
 	for (unsigned int i = 0; i < SOAK_NODES; i++)
 		free(m->data[i]);
+	for (unsigned int i = 0; i < SOAK_PINS; i++)
+		free(m->kept[i]);
 	free(m);
 }
 
@@ -58,6 +67,9 @@ static bool save_to(const struct soak_model *m, FILE *f)
 		return false;
 	for (unsigned int i = 0; i < SOAK_NODES; i++)
 		if (m->data[i] && m->node[i].size && fwrite(m->data[i], m->node[i].size, 1, f) != 1)
+			return false;
+	for (unsigned int i = 0; i < SOAK_PINS; i++)
+		if (m->kept[i] && fwrite(m->kept[i], SOAK_FILE_MAX, 1, f) != 1)
 			return false;
 	return true;
 }
@@ -86,6 +98,13 @@ static bool load_from(struct soak_model *m, FILE *f)
 			continue;
 		m->data[i] = soak_model_room();
 		if (m->node[i].size && fread(m->data[i], m->node[i].size, 1, f) != 1)
+			return false;
+	}
+	for (unsigned int i = 0; i < SOAK_PINS; i++) {
+		if (!m->kept[i])
+			continue;
+		m->kept[i] = soak_model_room();
+		if (fread(m->kept[i], SOAK_FILE_MAX, 1, f) != 1)
 			return false;
 	}
 	return true;
@@ -151,7 +170,8 @@ void soak_step_print(FILE *to, const struct soak_step *s)
 {
 	static const char *const words[SOAK_KINDS] = { "create", "write", "map", "truncate",
 		"fallocate", "copy", "unlink", "rename", "exchange", "link", "symlink", "mkdir",
-		"rmdir", "setxattr", "removexattr", "chmod", "utimes", "setdax", "fsync" };
+		"rmdir", "setxattr", "removexattr", "chmod", "utimes", "setdax", "fsync", "pin",
+		"unpin", "store" };
 
 	fprintf(to, "%llu: %s %u/%u", (unsigned long long)s->number,
 		s->kind < SOAK_KINDS ? words[s->kind] : "?", s->dir, s->name);
@@ -164,6 +184,7 @@ void soak_step_print(FILE *to, const struct soak_step *s)
 bool soak_step_is_overwrite(const struct soak_step *s)
 {
 	return s->kind == SOAK_WRITE || s->kind == SOAK_MAP || s->kind == SOAK_COPY ||
+	       s->kind == SOAK_STORE ||
 	       (s->kind == SOAK_FALLOCATE &&
 		       (s->arg & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)));
 }

@@ -21,6 +21,7 @@
 #define SOAK_FILE_MAX (512u << 10) /* bytes */
 #define SOAK_DEPTH    6u	   /* directories below each other */
 #define SOAK_BLOCK    4096u
+#define SOAK_PINS     2u /* of a worker: as many clients hold files for it */
 
 enum soak_kind {
 	SOAK_CREATE, /* arg: mode */
@@ -42,6 +43,9 @@ enum soak_kind {
 	SOAK_UTIMES, /* seed: seconds */
 	SOAK_SETDAX, /* of a directory: files made there are DAX inodes */
 	SOAK_FSYNC,
+	SOAK_PIN,   /* off, len, which the file grows to; arg: which pin; off2: when it is let go */
+	SOAK_UNPIN, /* arg: which */
+	SOAK_STORE, /* off, len, seed, through the mapping that the pin arg is of */
 	SOAK_KINDS,
 };
 
@@ -51,6 +55,9 @@ enum soak_write {
 	SOAK_WRITE_DIRECT = 4,
 	SOAK_WRITE_APPEND = 8, /* off is the size */
 };
+
+/* A pin is let go that many milliseconds after that is asked for, or not at all. */
+#define SOAK_NEVER UINT32_MAX
 
 struct soak_step {
 	uint64_t number; /* counts from 1 */
@@ -78,11 +85,22 @@ struct soak_node {
 	} xattr[SOAK_XATTRS];
 };
 
+/* A range that a client has mapped. It may have let go since, if it was asked to. */
+struct soak_pin {
+	uint8_t is_there;
+	uint8_t node; /* 0: the file has lost its last name since */
+	uint8_t pad[2];
+	uint32_t off, len; /* bytes of the file */
+};
+
 struct soak_model {
 	uint64_t nr_steps; /* made so far */
+	uint64_t unit;	   /* of DAX inodes, bytes: what a page of a pin lies in */
 	struct soak_node node[SOAK_NODES];
 	uint8_t child[SOAK_NODES][SOAK_NAMES]; /* of directories: 0 or a node */
+	struct soak_pin pin[SOAK_PINS];
 	uint8_t *data[SOAK_NODES]; /* of files, SOAK_FILE_MAX bytes, zero from size on */
+	uint8_t *kept[SOAK_PINS];  /* the same, of a file without a name that a pin is of */
 };
 
 struct soak_model *soak_model_new(void); /* an empty directory */
@@ -105,6 +123,10 @@ unsigned int soak_model_nlink(const struct soak_model *m, unsigned int node);
 /* The directory that a directory is in, and how deep it is below the worker's own. */
 unsigned int soak_model_parent(const struct soak_model *m, unsigned int node);
 unsigned int soak_model_depth(const struct soak_model *m, unsigned int node);
+
+/* A name of a node that is not the worker's directory. False: it has none. */
+bool soak_model_find_name(
+	const struct soak_model *m, unsigned int node, uint8_t *dir, uint8_t *name);
 
 /* Bytes that tell where they come from. */
 void soak_fill(void *buf, size_t len, uint64_t seed);

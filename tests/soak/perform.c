@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "src/devdaxfs_ioctl.h"
+#include "tests/soak/holder.h"
 
 /* ---- places --------------------------------------------------------------------------------- */
 
@@ -67,6 +68,13 @@ bool soak_is_gone(int root)
 	return fstatvfs(root, &st) && soak_is_gone_error(errno);
 }
 
+uint64_t soak_unit(int root)
+{
+	struct ddfs_ioc_info info;
+
+	return ioctl(root, DDFS_IOC_INFO, &info) ? SOAK_BLOCK : info.unit_bytes;
+}
+
 static int open_at(struct soak_worker *w, unsigned int dir, unsigned int name, int flags)
 {
 	char path[4096];
@@ -77,16 +85,30 @@ static int open_at(struct soak_worker *w, unsigned int dir, unsigned int name, i
 
 /* ---- contents ------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const uint8_t *p, size_t len, uint64_t off, bool append)
+/* It was not to wait any longer: what was done until then was acknowledged. */
+static bool is_part(struct soak_step *s, size_t done, int err)
 {
-	while (len) {
-		ssize_t n = append ? write(fd, p, len) : pwrite(fd, p, len, (off_t)off);
+	if ((err != EINTR && err != EBUSY) || !done)
+		return false;
+	s->len = (uint32_t)done;
+	return true;
+}
 
+static int write_all(int fd, const uint8_t *p, struct soak_step *s)
+{
+	bool append = s->arg & SOAK_WRITE_APPEND;
+	size_t done = 0;
+
+	while (done < s->len) {
+		size_t len = s->len - done;
+		ssize_t n = append ? write(fd, p + done, len)
+				   : pwrite(fd, p + done, len, (off_t)(s->off + done));
+
+		if (n < 0 && is_part(s, done, errno))
+			break;
 		if (n <= 0)
 			return n ? errno : EIO;
-		p += n;
-		off += (uint64_t)n;
-		len -= (size_t)n;
+		done += (size_t)n;
 	}
 	return 0;
 }
@@ -98,19 +120,19 @@ static int write_flags(const struct soak_step *s)
 	       (s->arg & SOAK_WRITE_APPEND ? O_APPEND : 0);
 }
 
-static int do_write(struct soak_worker *w, int fd, const struct soak_step *s)
+static int do_write(struct soak_worker *w, int fd, struct soak_step *s)
 {
 	int err;
 
 	soak_fill(w->buf, s->len, s->seed);
-	err = write_all(fd, w->buf, s->len, s->off, s->arg & SOAK_WRITE_APPEND);
+	err = write_all(fd, w->buf, s);
 	if (!err && s->arg & SOAK_WRITE_FSYNC && fsync(fd))
 		err = errno;
 	return err;
 }
 
 /* DAX inodes can't be mapped shared by every kernel: then they are written to. */
-static int do_map(struct soak_worker *w, int fd, const struct soak_step *s)
+static int do_map(struct soak_worker *w, int fd, struct soak_step *s)
 {
 	size_t size = w->m->node[w->m->child[s->dir][s->name]].size;
 	uint8_t *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -135,22 +157,24 @@ static int do_fallocate(int fd, const struct soak_step *s)
 	return fallocate(fd, (int)s->arg, s->off, s->len) ? errno : 0;
 }
 
-static int copy_all(int from, int to, const struct soak_step *s)
+static int copy_all(int from, int to, struct soak_step *s)
 {
 	off_t in = s->off, out = s->off2;
-	size_t left = s->len;
+	size_t done = 0;
 
-	while (left) {
-		ssize_t n = copy_file_range(from, &in, to, &out, left, 0);
+	while (done < s->len) {
+		ssize_t n = copy_file_range(from, &in, to, &out, s->len - done, 0);
 
+		if (n < 0 && is_part(s, done, errno))
+			break;
 		if (n <= 0)
 			return n ? errno : EIO;
-		left -= (size_t)n;
+		done += (size_t)n;
 	}
 	return 0;
 }
 
-static int do_copy(struct soak_worker *w, int fd, const struct soak_step *s)
+static int do_copy(struct soak_worker *w, int fd, struct soak_step *s)
 {
 	int to = open_at(w, s->dir2, s->name2, O_WRONLY), err;
 
@@ -168,7 +192,7 @@ static int do_setdax(int fd)
 	return ioctl(fd, FS_IOC_SETFLAGS, &flags) ? errno : 0;
 }
 
-static int with_file(struct soak_worker *w, int fd, const struct soak_step *s)
+static int with_file(struct soak_worker *w, int fd, struct soak_step *s)
 {
 	switch (s->kind) {
 	case SOAK_WRITE:
@@ -195,7 +219,7 @@ static int flags_of(const struct soak_worker *w, const struct soak_step *s)
 	return s->kind == SOAK_WRITE ? write_flags(s) : O_RDWR;
 }
 
-static int do_file(struct soak_worker *w, const struct soak_step *s)
+static int do_file(struct soak_worker *w, struct soak_step *s)
 {
 	int fd = open_at(w, s->dir, s->name, flags_of(w, s)), err;
 
@@ -280,7 +304,46 @@ static int do_utimes(struct soak_worker *w, const char *path, const struct soak_
 	return utimensat(w->root, path, times, AT_SYMLINK_NOFOLLOW) ? errno : 0;
 }
 
-int soak_perform(struct soak_worker *w, const struct soak_step *s)
+/* ---- pins ----------------------------------------------------------------------------------- */
+
+void soak_holder_path(const char *holders, unsigned int pin, char *out)
+{
+	snprintf(out, 128, "%s.%u", holders, pin);
+}
+
+static int ask(const struct soak_worker *w, unsigned int pin, const struct soak_ask *a)
+{
+	struct soak_answer answer;
+	char path[128];
+
+	soak_holder_path(w->holders, pin, path);
+	return soak_ask(path, a, &answer, NULL) ? answer.error : EOWNERDEAD;
+}
+
+static int do_pin(struct soak_worker *w, const char *path, const struct soak_step *s)
+{
+	uint32_t size = w->m->node[w->m->child[s->dir][s->name]].size;
+	struct soak_ask a = { .what = SOAK_ASK_PIN,
+		.off = s->off,
+		.len = s->len,
+		.grow = s->off + s->len > size,
+		.patience = s->off2 };
+
+	if ((size_t)snprintf(a.path, sizeof(a.path), "%s/%s", w->dir, path) >= sizeof(a.path))
+		return ENAMETOOLONG;
+	return ask(w, s->arg, &a);
+}
+
+static int do_store(struct soak_worker *w, const struct soak_step *s)
+{
+	struct soak_ask a = {
+		.what = SOAK_ASK_STORE, .off = s->off, .len = s->len, .seed = s->seed
+	};
+
+	return ask(w, s->arg, &a);
+}
+
+int soak_perform(struct soak_worker *w, struct soak_step *s)
 {
 	char path[4096];
 
@@ -307,6 +370,12 @@ int soak_perform(struct soak_worker *w, const struct soak_step *s)
 		return fchmodat(w->root, path, s->arg, 0) ? errno : 0;
 	case SOAK_UTIMES:
 		return do_utimes(w, path, s);
+	case SOAK_PIN:
+		return do_pin(w, path, s);
+	case SOAK_UNPIN:
+		return ask(w, s->arg, &(struct soak_ask){ .what = SOAK_ASK_UNPIN });
+	case SOAK_STORE:
+		return do_store(w, s);
 	default:
 		return do_file(w, s);
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/soak/model.h"
+#include "tests/soak/pins.h"
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
@@ -41,6 +42,20 @@ unsigned int soak_model_nlink(const struct soak_model *m, unsigned int node)
 	return nr;
 }
 
+bool soak_model_find_name(
+	const struct soak_model *m, unsigned int node, uint8_t *dir, uint8_t *name)
+{
+	for (unsigned int d = 1; d < SOAK_NODES; d++)
+		for (unsigned int n = 0; n < SOAK_NAMES; n++) {
+			if (m->child[d][n] != node)
+				continue;
+			*dir = (uint8_t)d;
+			*name = (uint8_t)n;
+			return true;
+		}
+	return false;
+}
+
 static unsigned int node_free(const struct soak_model *m)
 {
 	for (unsigned int i = SOAK_ROOT + 1; i < SOAK_NODES; i++)
@@ -54,6 +69,7 @@ static void node_drop(struct soak_model *m, unsigned int node)
 {
 	if (m->node[node].type != SOAK_DIR && soak_model_nlink(m, node))
 		return;
+	soak_pins_keep(m, node);
 	free(m->data[node]);
 	m->data[node] = NULL;
 	memset(&m->node[node], 0, sizeof(m->node[node]));
@@ -173,7 +189,7 @@ static void step_xattr(struct soak_node *n, const struct soak_step *s)
 static void step_content(struct soak_model *m, unsigned int i, const struct soak_step *s)
 {
 	m->node[i].has_mtime &= s->kind == SOAK_COPY;
-	if (s->kind == SOAK_WRITE || s->kind == SOAK_MAP) {
+	if (s->kind == SOAK_WRITE || s->kind == SOAK_MAP || s->kind == SOAK_STORE) {
 		soak_fill(m->data[i] + s->off, s->len, s->seed);
 		grow(m, i, s->off + s->len);
 	} else if (s->kind == SOAK_TRUNCATE) {
@@ -185,17 +201,23 @@ static void step_content(struct soak_model *m, unsigned int i, const struct soak
 	}
 }
 
-static void step_attribute(struct soak_node *n, const struct soak_step *s)
+static void step_attribute(struct soak_model *m, unsigned int i, const struct soak_step *s)
 {
+	struct soak_node *n = &m->node[i];
+
 	if (s->kind == SOAK_SETXATTR || s->kind == SOAK_REMOVEXATTR) {
 		step_xattr(n, s);
 	} else if (s->kind == SOAK_CHMOD) {
 		n->mode = s->arg & 07777;
 	} else if (s->kind == SOAK_UTIMES) {
 		n->mtime_seconds = s->seed;
-		n->has_mtime = 1;
+		/* Who has it mapped is taken to store at any time. */
+		n->has_mtime = !soak_is_pinned(m, i);
 	} else if (s->kind == SOAK_SETDAX) {
 		n->dax = 1;
+	} else if (s->kind == SOAK_PIN) {
+		n->has_mtime = 0;
+		grow(m, i, s->off + s->len);
 	}
 }
 
@@ -203,6 +225,7 @@ void soak_model_step(struct soak_model *m, const struct soak_step *s)
 {
 	unsigned int i = m->child[s->dir][s->name];
 
+	soak_pins_step(m, s);
 	switch (s->kind) {
 	case SOAK_CREATE:
 	case SOAK_MKDIR:
@@ -214,6 +237,7 @@ void soak_model_step(struct soak_model *m, const struct soak_step *s)
 	case SOAK_TRUNCATE:
 	case SOAK_FALLOCATE:
 	case SOAK_COPY:
+	case SOAK_STORE:
 		step_content(m, i, s);
 		break;
 	case SOAK_UNLINK:
@@ -228,7 +252,7 @@ void soak_model_step(struct soak_model *m, const struct soak_step *s)
 		m->child[s->dir2][s->name2] = (uint8_t)i;
 		break;
 	default:
-		step_attribute(&m->node[i], s);
+		step_attribute(m, i, s);
 	}
 	m->nr_steps = s->number;
 }
@@ -338,6 +362,10 @@ bool soak_model_allows(const struct soak_model *m, const struct soak_step *s)
 		return i && n->type == SOAK_FILE;
 	case SOAK_SETDAX:
 		return i && n->type == SOAK_DIR && !n->dax;
+	case SOAK_PIN:
+	case SOAK_UNPIN:
+	case SOAK_STORE:
+		return soak_pin_allows(m, s);
 	default:
 		return i && content_allows(m, n, s);
 	}

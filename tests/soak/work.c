@@ -7,30 +7,61 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "src/devdaxfs_ioctl.h"
 #include "tests/soak/choose.h"
+#include "tests/soak/holder.h"
 #include "tests/soak/journal.h"
 #include "tests/soak/perform.h"
+#include "tests/soak/pins.h"
 
 /* Handlers have no argument of their own. */
 static int sigbus_root = -1;
 
-static bool has_large_units(int root)
-{
-	struct ddfs_ioc_info info;
+struct working {
+	struct soak_worker w;
+	struct soak_journal j;
+	const volatile sig_atomic_t *stop;
+};
 
-	return !ioctl(root, DDFS_IOC_INFO, &info) && info.unit_bytes > SOAK_BLOCK;
+/* ---- what may come of a step ---------------------------------------------------------------- */
+
+static bool moves(const struct soak_step *s)
+{
+	return s->kind == SOAK_FALLOCATE &&
+	       s->arg & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
 }
 
-/* Collapse and insert want whole units, which the load's files are too small for. */
-static bool may_refuse(bool large_units, const struct soak_step *s, int err)
+static bool is_of_pins(const struct soak_step *s)
 {
-	return err == EINVAL && large_units && s->kind == SOAK_FALLOCATE &&
-	       s->arg & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
+	return s->kind == SOAK_PIN || s->kind == SOAK_UNPIN || s->kind == SOAK_STORE;
+}
+
+static unsigned int changed_by(const struct soak_model *m, const struct soak_step *s)
+{
+	return s->kind == SOAK_COPY ? m->child[s->dir2][s->name2] : m->child[s->dir][s->name];
+}
+
+/* Errors that leave everything as it was, and are as they should be. */
+static bool may_refuse(const struct working *k, const struct soak_step *s, int err)
+{
+	switch (err) {
+	case EINTR: /* it waited for a holder */
+		return *k->stop;
+	case EBUSY: /* the same, until the lease had run out */
+		return soak_is_pinned(k->w.m, changed_by(k->w.m, s));
+	case EINVAL: /* whole units are wanted, which the load's files are too small for */
+		return moves(s) && k->w.m->unit > SOAK_BLOCK;
+	case EOPNOTSUPP: /* no DAX inode */
+		return s->kind == SOAK_PIN;
+	case ENOENT: /* it was asked to let go, and has */
+		return s->kind == SOAK_STORE;
+	case EOWNERDEAD: /* there is no holder: it was killed */
+		return is_of_pins(s);
+	default:
+		return false;
+	}
 }
 
 static int failed(const struct soak_worker *w, const struct soak_step *s, int err)
@@ -42,22 +73,50 @@ static int failed(const struct soak_worker *w, const struct soak_step *s, int er
 	return 1;
 }
 
-static int work_on(struct soak_worker *w, struct soak_journal *j, uint64_t seed,
-	const volatile sig_atomic_t *stop)
+/* A step that takes pages has waited for their holders. False: one holds them still. */
+static bool has_waited(const struct soak_worker *w, const struct soak_step *s)
+{
+	const struct soak_ask look = { .what = SOAK_ASK_LOOK };
+	bool good = true;
+
+	for (unsigned int i = 0; i < SOAK_PINS && good; i++) {
+		struct soak_answer answer;
+		char path[128];
+
+		if (!soak_pin_is_taken(w->m, &w->m->pin[i], s))
+			continue;
+		soak_holder_path(w->holders, i, path);
+		good = !soak_ask(path, &look, &answer, w->buf) || answer.error;
+	}
+	return good;
+}
+
+static int not_waited(const struct soak_step *s)
+{
+	fprintf(stderr, "soak: acknowledged while its pages were held: ");
+	soak_step_print(stderr, s);
+	return 1;
+}
+
+/* ---- one after the other -------------------------------------------------------------------- */
+
+static int work_on(struct working *k, uint64_t seed)
 {
 	struct soak_random random = { seed };
-	bool large_units = has_large_units(w->root);
+	struct soak_worker *w = &k->w;
 
-	while (!*stop) {
+	while (!*k->stop) {
 		struct soak_step s;
 		int err;
 
 		soak_choose(w->m, &random, &s);
-		soak_journal_begin(j, &s);
+		soak_journal_begin(&k->j, &s);
 		err = soak_perform(w, &s);
-		if (err && !may_refuse(large_units, &s, err))
+		if (err && !may_refuse(k, &s, err))
 			return failed(w, &s, err);
-		soak_journal_end(j, &s, err);
+		if (!err && !has_waited(w, &s))
+			return not_waited(&s);
+		soak_journal_end(&k->j, &s, err);
 		if (!err)
 			soak_model_step(w->m, &s);
 		else
@@ -95,24 +154,26 @@ static int open_root(const char *dir)
 
 int soak_work(const struct soak_place *p, uint64_t seed, const volatile sig_atomic_t *stop)
 {
-	struct soak_worker w = { .root = open_root(p->dir), .held = { -1, -1, -1, -1 } };
-	struct soak_journal j;
+	struct working k = { .stop = stop,
+		.w = { .dir = p->dir, .holders = p->holders, .held = { -1, -1, -1, -1 } } };
 	int status;
 
-	if (w.root < 0 && soak_is_gone_error(errno))
+	k.w.root = open_root(p->dir);
+	if (k.w.root < 0 && soak_is_gone_error(errno))
 		return 0;
-	if (w.root < 0) {
+	if (k.w.root < 0) {
 		perror(p->dir);
 		return 2;
 	}
-	handle_bus(w.root);
-	w.m = soak_model_load(p->model);
-	w.buf = soak_model_room();
-	soak_journal_open(&j, p->journal);
+	handle_bus(k.w.root);
+	k.w.m = soak_model_load(p->model);
+	k.w.m->unit = soak_unit(k.w.root);
+	k.w.buf = soak_model_room();
+	soak_journal_open(&k.j, p->journal);
 	puts("ready");
 	fflush(stdout);
-	status = work_on(&w, &j, seed, stop);
-	soak_model_delete(w.m);
-	free(w.buf);
+	status = work_on(&k, seed);
+	soak_model_delete(k.w.m);
+	free(k.w.buf);
 	return status;
 }

@@ -9,6 +9,7 @@
 struct soak_place {
 	char dir[4096]; /* the worker's own */
 	char model[4096], journal[4096];
+	char holders[4096]; /* sockets, without the number */
 };
 
 /* Until the filesystem is gone or *stop is set. The exit status: 1 if a call failed that must not,
