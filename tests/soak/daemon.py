@@ -27,10 +27,13 @@ OPTIONS = ("", "", "", "lazytime", "noatime", "strictatime", "dax=always", "dax=
     "lease_time=1,lease_expire=fail")
 
 # What so many kills of a load never lack, or it is not what it should be.
-KILLS_TELLING, WANTED = 50, ("steps", "held")
+KILLS_TELLING, WANTED = 50, ("steps", "lacked", "held")
 
 # What a daemon says of a pin whose file has not got the blocks: no crash leaves any.
 STRAY = re.compile(r"metadata error")
+
+# In which rounds the device becomes full, for how many at most, and more stores than that takes.
+FULL_EVERY, FULL_FIRST, FULL_MOST, FULL_STORES = 5, 3, 2, 5000
 
 # What a kill in the midst of writing one leaves, and the next mount writes anew.
 TORN = re.compile(r"the (first|second) superblock fails its checksum\.")
@@ -51,10 +54,12 @@ class Soak:
             self.random)
         self.crashed = os.path.join(work, "crashed")
         self.state_then = os.path.join(work, "state-then")
+        self.number = 0  # of the round
         self.nr_kills = 0
         self.cut = 0  # store in which the daemon is to die
-        self.totals = dict.fromkeys(("steps", "held", "waited", "before", "after", "between",
-            "none", "replayed", "orphans"), 0)
+        self.full = 0  # rounds for which the device is to be so
+        self.totals = dict.fromkeys(("steps", "lacked", "held", "waited", "before", "after",
+            "between", "none", "replayed", "orphans"), 0)
 
     def take_away_mount(self):
         if mount_line(self.target.where):
@@ -70,7 +75,7 @@ class Soak:
         self.take_away_mount()
 
     def kill_under_load(self):
-        after = between(self.random, 0.001, 2)
+        after = between(self.random, 0.001, 1)
         disturbed = self.random.random() * after
         time.sleep(patience(disturbed))
         self.load.disturb()
@@ -117,7 +122,8 @@ class Soak:
     def mount(self, options):
         """Half of the daemons are to die in a store, of recovery or later: True if it still lives
         once it is mounted."""
-        self.cut = int(between(self.random, 1, 30000)) if self.random.random() < 0.5 else 0
+        least = FULL_STORES if self.fills(self.number + 1) else 1
+        self.cut = int(between(self.random, least, 30000)) if self.random.random() < 0.5 else 0
         self.target.environment = None
         if self.cut:
             options = f"{options},persistence=memory_controller".lstrip(",")
@@ -188,9 +194,34 @@ class Soak:
             return self.unmount()
         return self.kill_in_unmount() if chance < 0.16 else self.kill_under_load()
 
+    @staticmethod
+    def fills(number):
+        return number % FULL_EVERY == FULL_FIRST
+
+    def fill_or_empty(self):
+        """The device becomes full now and then, and stays so for some rounds."""
+        if self.fills(self.number):
+            self.full = self.random.randint(1, FULL_MOST)
+        elif self.full:
+            self.full -= 1
+        if not self.full:
+            with self.unless_cut():
+                self.load.give_back()
+
+    @contextlib.contextmanager
+    def unless_cut(self):
+        """Calls fail where the daemon has come to its store."""
+        try:
+            yield
+        except OSError:
+            if not self.cut:
+                raise
+            self.target.process.wait(patience(10))
+
     def round(self, options):
         """Load, end, recover, compare; what there is to say of it."""
-        self.load.start()
+        self.fill_or_empty()
+        self.load.start(self.full > 0)
         text = self.end_somehow()
         self.nr_kills += text != "unmounted"
         if self.random.random() < 0.2:
@@ -202,21 +233,23 @@ class Soak:
         self.said()
         for name, value in (collections.Counter(words) + sums).items():
             self.totals[name] += value
+        if self.full:
+            text += f"; full, {sums['lacked']} found no room"
         return (f"{text}; {sums['steps']} steps, cut short: {' '.join(words)}; pins held "
             f"{sums['held']}, waited for {sums['waited']}; now {options or 'defaults'}")
 
     # ---- all of them --------------------------------------------------------------------------
 
     def rounds(self):
-        number = 0
         while self.nr_kills < self.arguments.kills:
-            number += 1
+            self.number += 1
+            name = f"soak.round.{self.number}"
             try:
                 text = self.round(self.random.choice(OPTIONS))
             except (AssertionError, Failure, OSError, subprocess.SubprocessError) as error:
-                self.failed(f"soak.round.{number}", error)
+                self.failed(name, error)
                 return False
-            self.outcome.result("ok", f"soak.round.{number}", text)
+            self.outcome.result("ok", name, text)
         return True
 
     def failed(self, name, error):
@@ -234,6 +267,7 @@ class Soak:
         self.target.environment = None
         self.target.kill()
         self.target.mount()
+        self.load.give_back()
         for name in os.listdir(where):
             shutil.rmtree(os.path.join(where, name))
         self.load.end_holders()

@@ -56,12 +56,14 @@ static void bad_journal(const char *path, const struct record *r)
 	exit(2);
 }
 
-bool soak_journal_replay(const char *path, struct soak_model *m, struct soak_step *last)
+bool soak_journal_replay(
+	const char *path, struct soak_model *m, struct soak_step *last, uint64_t *nr_lacked)
 {
 	FILE *f = fopen(path, "rb");
 	struct record r;
 	bool open_step = false;
 
+	*nr_lacked = 0;
 	if (!f && errno == ENOENT)
 		return false;
 	if (!f) {
@@ -78,6 +80,7 @@ bool soak_journal_replay(const char *path, struct soak_model *m, struct soak_ste
 			soak_model_step(m, &r.step);
 		else if (r.what == ENDED)
 			m->nr_steps = r.step.number;
+		*nr_lacked += r.what == ENDED && r.error == ENOSPC;
 	}
 	fclose(f);
 	return open_step;

@@ -21,8 +21,9 @@ void soak_journal_begin(struct soak_journal *j, const struct soak_step *s);
 /* error: 0, or an errno that the step may end with and leaves everything as it was. */
 void soak_journal_end(struct soak_journal *j, const struct soak_step *s, int error);
 
-/* Bring the model up to all that was acknowledged. True: *last is a step that was begun and not
- * acknowledged. */
-bool soak_journal_replay(const char *path, struct soak_model *m, struct soak_step *last);
+/* Bring the model up to all that was acknowledged; *nr_lacked of its steps found no room. True:
+ * *last is a step that was begun and not acknowledged. */
+bool soak_journal_replay(
+	const char *path, struct soak_model *m, struct soak_step *last, uint64_t *nr_lacked);
 
 #endif

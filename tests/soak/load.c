@@ -2,17 +2,20 @@
 /*
  * The load of the soak, and its judge. Driven by tests/soak/run.
  *
- *	soak_load work DIR STATE HOLD WHO SEED	one worker: works below DIR/wWHO until the
- *						filesystem is gone or SIGTERM
+ *	soak_load work DIR STATE HOLD WHO FULL SEED	one worker: works below DIR/wWHO until the
+ *							filesystem is gone or SIGTERM
  *	soak_load check DIR STATE HOLD WHO	compares DIR/wWHO with what was acknowledged
- *	soak_load share DIR SEED		many threads in DIR/shared
+ *	soak_load share DIR FULL SEED		many threads in DIR/shared
  *	soak_load check-shared DIR
+ *	soak_load fill DIR SEED			takes all that is free, in DIR/ballast
+ *	soak_load check-fill DIR
  *	soak_load hold SOCKET			holds files mapped, as it is told
  *	soak_load tell SOCKET unpin|leave|die	does so
  *
  * STATE holds model.WHO, what was found at the last check, and journal.WHO, what was done since;
- * HOLD the sockets WHO.0 ... of those that hold files for a worker. A process says "ready" when it
- * begins. Status 0: as it should be; 1: not, and why; 2: it could not be done.
+ * HOLD the sockets WHO.0 ... of those that hold files for a worker. With FULL, 0 or 1, room may
+ * lack. A process says "ready" when it begins. Status 0: as it should be; 1: not, and why; 2: it
+ * could not be done.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +26,7 @@
 #include <unistd.h>
 
 #include "tests/soak/check.h"
+#include "tests/soak/fill.h"
 #include "tests/soak/holder.h"
 #include "tests/soak/journal.h"
 #include "tests/soak/perform.h"
@@ -63,17 +67,17 @@ static void place_of(struct soak_place *p, char **of)
 	snprintf(p->holders, sizeof(p->holders), "%s/%s", of[2], who);
 }
 
-static int work(const struct soak_place *p, uint64_t seed)
+static int work(const struct soak_place *p, bool full, uint64_t seed)
 {
 	handle_term();
 	umask(0);
-	return soak_work(p, seed, &stop);
+	return soak_work(p, full, seed, &stop);
 }
 
 struct result {
 	enum soak_found found;
 	bool flying, waited;
-	uint64_t steps;
+	uint64_t steps, lacked;
 	unsigned int held;
 };
 
@@ -81,9 +85,9 @@ static int say_found(const struct result *r, const char *text)
 {
 	static const char *const words[] = { "wrong", "before", "after", "between" };
 
-	printf("%s steps=%llu held=%u waited=%u\n",
+	printf("%s steps=%llu lacked=%llu held=%u waited=%u\n",
 		r->flying || r->found == SOAK_WRONG ? words[r->found] : "none",
-		(unsigned long long)r->steps, r->held, r->waited);
+		(unsigned long long)r->steps, (unsigned long long)r->lacked, r->held, r->waited);
 	if (r->found == SOAK_WRONG)
 		fputs(text, stdout);
 	return r->found == SOAK_WRONG;
@@ -103,7 +107,7 @@ static int check(const struct soak_place *p)
 
 	if (root >= 0)
 		m->unit = soak_unit(root);
-	r.flying = soak_journal_replay(p->journal, m, &last);
+	r.flying = soak_journal_replay(p->journal, m, &last, &r.lacked);
 	r.steps = m->nr_steps - before;
 	if (root < 0 && !m->nr_steps)
 		return say_found(&r, "");
@@ -122,7 +126,7 @@ static int check(const struct soak_place *p)
 	return say_found(&r, text);
 }
 
-static int share(const char *dir, uint64_t seed)
+static int share(const char *dir, bool full, uint64_t seed)
 {
 	char path[4096];
 
@@ -130,7 +134,7 @@ static int share(const char *dir, uint64_t seed)
 	snprintf(path, sizeof(path), "%s/shared", dir);
 	puts("ready");
 	fflush(stdout);
-	return !soak_shared_work(path, seed, &stop);
+	return !soak_shared_work(path, seed, full, &stop);
 }
 
 static int check_shared(const char *dir)
@@ -139,6 +143,23 @@ static int check_shared(const char *dir)
 
 	snprintf(path, sizeof(path), "%s/shared", dir);
 	return !soak_shared_check(path, stdout);
+}
+
+static int fill(const char *dir, uint64_t seed)
+{
+	int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	handle_term();
+	if (root < 0)
+		return soak_is_gone_error(errno) ? 0 : complain(dir);
+	return !soak_fill_work(root, seed, &stop);
+}
+
+static int check_fill(const char *dir)
+{
+	int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return root < 0 ? complain(dir) : !soak_fill_check(root, stdout);
 }
 
 static int tell(const char *socket, const char *text)
@@ -169,14 +190,18 @@ int main(int argc, char **argv)
 
 	if (argc >= 6)
 		place_of(&p, argv + 2);
-	if (!strcmp(what, "work") && argc == 7)
-		return work(&p, number(argv[6]));
+	if (!strcmp(what, "work") && argc == 8)
+		return work(&p, number(argv[6]), number(argv[7]));
 	if (!strcmp(what, "check") && argc == 6)
 		return check(&p);
-	if (!strcmp(what, "share") && argc == 4)
-		return share(argv[2], number(argv[3]));
+	if (!strcmp(what, "share") && argc == 5)
+		return share(argv[2], number(argv[3]), number(argv[4]));
 	if (!strcmp(what, "check-shared") && argc == 3)
 		return check_shared(argv[2]);
+	if (!strcmp(what, "fill") && argc == 4)
+		return fill(argv[2], number(argv[3]));
+	if (!strcmp(what, "check-fill") && argc == 3)
+		return check_fill(argv[2]);
 	if (!strcmp(what, "hold") && argc == 3)
 		return soak_holder(argv[2]);
 	if (!strcmp(what, "tell") && argc == 4)

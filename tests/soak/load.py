@@ -57,23 +57,41 @@ class Load:
         os.makedirs(state, exist_ok=True)
         os.makedirs(sockets, exist_ok=True)
 
-    def start(self):
-        """All of them have begun when it returns, or the filesystem was gone before."""
+    def start(self, full=False):
+        """All of them have begun when it returns, or the filesystem was gone before. Full: behind
+        one that takes all the room there is."""
         self.hold()
+        if full:
+            self.launch("fill", self.where, str(self.random.getrandbits(50)))
+            self.wait_ready()
         for who in self.workers:
-            self.launch("work", self.where, self.state, self.sockets, who,
+            self.launch("work", self.where, self.state, self.sockets, who, str(int(full)),
                 str(self.random.getrandbits(60)))
-        self.launch("share", self.where, str(self.random.getrandbits(50)))
+        self.launch("share", self.where, str(int(full)), str(self.random.getrandbits(50)))
+        self.wait_ready()
+
+    def wait_ready(self):
         for process in self.processes:
-            line = first_line(process)
-            process.said = "" if line == "ready\n" else line
+            if process.said is None:
+                line = first_line(process)
+                process.said = "" if line == "ready\n" else line
 
     def popen(self, *arguments):
         return subprocess.Popen([self.program, *arguments], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
     def launch(self, *arguments):
-        self.processes.append(self.popen(*arguments))
+        process = self.popen(*arguments)
+        process.said = None
+        self.processes.append(process)
+
+    def give_back(self):
+        """What kept the device full, in calls that must work without a free block."""
+        ballast = os.path.join(self.where, "ballast")
+        with contextlib.suppress(FileNotFoundError):
+            if self.random.random() < 0.5:
+                os.truncate(ballast, os.stat(ballast).st_size // 2)
+            os.unlink(ballast)
 
     # ---- holders ------------------------------------------------------------------------------
 
@@ -161,7 +179,8 @@ class Load:
 
     def check(self):
         """What became of the step that each worker was in; and sums: how many were acknowledged,
-        how many pins are held, how many of the steps that were cut short waited for one."""
+        how many of these found no room, how many pins are held, how many of the steps that were
+        cut short waited for one."""
         words, sums, wrong = [], collections.Counter(), []
         self.check_holders()
         for who in self.workers:
@@ -174,9 +193,10 @@ class Load:
             for number in numbers:
                 name, value = number.split("=")
                 sums[name] += int(value)
-        text = self.judge("check-shared", self.where)
-        if text:
-            wrong.append(text)
+        for what in ("check-shared", "check-fill"):
+            text = self.judge(what, self.where)
+            if text:
+                wrong.append(text)
         if wrong:
             raise Failure("\n".join(wrong))
         return words, sums

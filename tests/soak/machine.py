@@ -3,9 +3,9 @@
 
 Outside, run_machine boots a machine for each kill and one more to look at what the last one left.
 Inside, run_inside mounts, compares with what the load of the machine before had been told, and
-starts the load again. Clients that hold files end with the machine, so nothing is pinned in the
-next one. The journal is on the outside's disk before a step begins and before the next one does:
-the directory that holds it comes over 9p, uncached.
+starts the load again, on a full device or not. Clients that hold files end with the machine, so
+nothing is pinned in the next one. The journal is on the outside's disk before a step begins and
+before the next one does: the directory that holds it comes over 9p, uncached.
 """
 
 import contextlib
@@ -206,10 +206,12 @@ class Inside:
         words, sums = self.load.check()
         if DAMAGE.search(self.target.log()):
             raise Failure(f"the daemon said:\n{self.target.log()}")
-        return f"{sums['steps']} steps, cut short: {' '.join(words)}"
+        return (f"{sums['steps']} steps, {sums['lacked']} found no room, cut short: "
+            f"{' '.join(words)}")
 
     def empty(self):
         where = self.target.where
+        self.load.give_back()
         for name in os.listdir(where):
             shutil.rmtree(os.path.join(where, name))
         with open(os.path.join(self.out, FREE), encoding="utf-8") as file:
@@ -226,7 +228,10 @@ class Inside:
         self.put(REPORT, f"ok {text}\n")
         if self.arguments.last:
             return
-        self.load.start()
+        full = self.load.random.random() < 0.5
+        if not full:
+            self.load.give_back()
+        self.load.start(full)
         self.put(STARTED, "")
         for process in self.load.processes:
             process.wait()

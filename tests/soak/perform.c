@@ -85,10 +85,10 @@ static int open_at(struct soak_worker *w, unsigned int dir, unsigned int name, i
 
 /* ---- contents ------------------------------------------------------------------------------- */
 
-/* It was not to wait any longer: what was done until then was acknowledged. */
+/* Room lacked, or it was not to wait any longer: what was done until then was acknowledged. */
 static bool is_part(struct soak_step *s, size_t done, int err)
 {
-	if ((err != EINTR && err != EBUSY) || !done)
+	if ((err != ENOSPC && err != EINTR && err != EBUSY) || !done)
 		return false;
 	s->len = (uint32_t)done;
 	return true;

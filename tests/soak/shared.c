@@ -30,6 +30,7 @@ static const char *const dirs[] = { ".", "x", "y" };
 struct crowd {
 	int root;
 	uint64_t seed;
+	bool full;
 	const volatile sig_atomic_t *stop;
 	bool failed;
 };
@@ -87,10 +88,10 @@ static int one_change(int root, struct soak_random *r)
 }
 
 /* What others may have brought about. */
-static bool is_expected(int err)
+static bool is_expected(int err, bool full)
 {
-	return !err || err == EEXIST || err == ENOENT || err == EISDIR || err == ENOTDIR ||
-	       err == ENOTEMPTY || err == EPERM || err == EINVAL;
+	return !err || (full && err == ENOSPC) || err == EEXIST || err == ENOENT || err == EISDIR ||
+	       err == ENOTDIR || err == ENOTEMPTY || err == EPERM || err == EINVAL;
 }
 
 static void *work(void *arg)
@@ -101,7 +102,7 @@ static void *work(void *arg)
 	while (!*c->stop) {
 		int err = one_change(c->root, &r);
 
-		if (is_expected(err))
+		if (is_expected(err, c->full))
 			continue;
 		if (!soak_is_gone(c->root)) {
 			fprintf(stderr, "soak: shared directory: %s\n", strerror(err));
@@ -126,9 +127,11 @@ static int open_root(const char *dir)
 	return root;
 }
 
-bool soak_shared_work(const char *dir, uint64_t seed, const volatile sig_atomic_t *stop)
+bool soak_shared_work(const char *dir, uint64_t seed, bool full, const volatile sig_atomic_t *stop)
 {
-	struct crowd c = { .root = open_root(dir), .seed = seed * NR_THREADS, .stop = stop };
+	struct crowd c = {
+		.root = open_root(dir), .seed = seed * NR_THREADS, .full = full, .stop = stop
+	};
 	pthread_t threads[NR_THREADS];
 
 	if (c.root < 0)

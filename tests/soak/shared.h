@@ -12,8 +12,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Until the filesystem is gone or *stop is set. False: a call failed that must not. */
-bool soak_shared_work(const char *dir, uint64_t seed, const volatile sig_atomic_t *stop);
+/* Until the filesystem is gone or *stop is set; room may lack if it is full. False: a call failed
+ * that must not. */
+bool soak_shared_work(const char *dir, uint64_t seed, bool full, const volatile sig_atomic_t *stop);
 
 bool soak_shared_check(const char *dir, FILE *why);
 

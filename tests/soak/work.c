@@ -22,6 +22,7 @@ static int sigbus_root = -1;
 struct working {
 	struct soak_worker w;
 	struct soak_journal j;
+	bool full; /* room may lack */
 	const volatile sig_atomic_t *stop;
 };
 
@@ -31,6 +32,26 @@ static bool moves(const struct soak_step *s)
 {
 	return s->kind == SOAK_FALLOCATE &&
 	       s->arg & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE);
+}
+
+/* What gives room, or needs none, works on a full device too. */
+static bool wants_room(const struct soak_step *s)
+{
+	static const bool never[SOAK_KINDS] = { [SOAK_TRUNCATE] = true,
+		[SOAK_UNLINK] = true,
+		[SOAK_RMDIR] = true,
+		[SOAK_EXCHANGE] = true,
+		[SOAK_REMOVEXATTR] = true,
+		[SOAK_CHMOD] = true,
+		[SOAK_UTIMES] = true,
+		[SOAK_SETDAX] = true,
+		[SOAK_FSYNC] = true,
+		[SOAK_UNPIN] = true,
+		[SOAK_STORE] = true };
+
+	if (s->kind == SOAK_FALLOCATE && s->arg & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_COLLAPSE_RANGE))
+		return false;
+	return !never[s->kind];
 }
 
 static bool is_of_pins(const struct soak_step *s)
@@ -47,6 +68,8 @@ static unsigned int changed_by(const struct soak_model *m, const struct soak_ste
 static bool may_refuse(const struct working *k, const struct soak_step *s, int err)
 {
 	switch (err) {
+	case ENOSPC:
+		return k->full && wants_room(s);
 	case EINTR: /* it waited for a holder */
 		return *k->stop;
 	case EBUSY: /* the same, until the lease had run out */
@@ -100,6 +123,21 @@ static int not_waited(const struct soak_step *s)
 
 /* ---- one after the other -------------------------------------------------------------------- */
 
+/* What room lacks for a part of, and nobody knows for which: stores to a mapping; direct writes to
+ * an ordinary file, of which the kernel takes back what is behind the old end, and no more. */
+static bool is_unclear(const struct working *k, const struct soak_step *s)
+{
+	return k->full &&
+	       (s->kind == SOAK_MAP || (s->kind == SOAK_WRITE && s->arg & SOAK_WRITE_DIRECT));
+}
+
+static void choose(struct working *k, struct soak_random *r, struct soak_step *out)
+{
+	do
+		soak_choose(k->w.m, r, out);
+	while (is_unclear(k, out));
+}
+
 static int work_on(struct working *k, uint64_t seed)
 {
 	struct soak_random random = { seed };
@@ -109,7 +147,7 @@ static int work_on(struct working *k, uint64_t seed)
 		struct soak_step s;
 		int err;
 
-		soak_choose(w->m, &random, &s);
+		choose(k, &random, &s);
 		soak_journal_begin(&k->j, &s);
 		err = soak_perform(w, &s);
 		if (err && !may_refuse(k, &s, err))
@@ -152,9 +190,11 @@ static int open_root(const char *dir)
 	return open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-int soak_work(const struct soak_place *p, uint64_t seed, const volatile sig_atomic_t *stop)
+int soak_work(
+	const struct soak_place *p, bool full, uint64_t seed, const volatile sig_atomic_t *stop)
 {
-	struct working k = { .stop = stop,
+	struct working k = { .full = full,
+		.stop = stop,
 		.w = { .dir = p->dir, .holders = p->holders, .held = { -1, -1, -1, -1 } } };
 	int status;
 

@@ -4,6 +4,7 @@
 #define DDFS_TEST_SOAK_WORK_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct soak_place {
@@ -12,8 +13,9 @@ struct soak_place {
 	char holders[4096]; /* sockets, without the number */
 };
 
-/* Until the filesystem is gone or *stop is set. The exit status: 1 if a call failed that must not,
- * 2 if it could not begin. */
-int soak_work(const struct soak_place *p, uint64_t seed, const volatile sig_atomic_t *stop);
+/* Until the filesystem is gone or *stop is set; full: room may lack. The exit status: 1 if a call
+ * failed that must not, 2 if it could not begin. */
+int soak_work(
+	const struct soak_place *p, bool full, uint64_t seed, const volatile sig_atomic_t *stop);
 
 #endif
