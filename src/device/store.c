@@ -27,16 +27,22 @@
  * record of the log, what is behind a file's end), and a line is to be flushed once.
  */
 struct interval {
-	struct ddfs_door *door;		  /* NULL: nothing stored; &several: to more than one */
-	uint64_t line;			  /* the last one, if open */
-	bool open;			  /* stored to and counted, not flushed yet */
-	unsigned int generation;	  /* of the door's policy, or older, when it began */
-	struct ddfs_store_counts *counts; /* this thread's, of the door last stored to */
+	struct ddfs_door *door;	 /* NULL: nothing stored; &several: to more than one */
+	uint64_t line;		 /* that is open: stored to and counted, not flushed yet */
+	unsigned int generation; /* of the door's policy, or older, when it began */
 };
+#define NO_LINE UINT64_MAX /* none is open; it is in no range */
 static struct ddfs_door several;
-static _Thread_local struct interval interval;
+static _Thread_local struct interval interval = { .line = NO_LINE };
 
-static struct ddfs_door *door_of(struct ddfs_media *m)
+/*
+ * What few stores need, kept out of the function that all of them execute. A fence waits for each
+ * store since the last one, and loads wait for it: 24 of either, as it takes to save registers for
+ * a few calls, cost 6 ns, which is the copy of a line that stays in the cache.
+ */
+#define RARE __attribute__((noinline, cold))
+
+static inline struct ddfs_door *door_of(struct ddfs_media *m)
 {
 	return (struct ddfs_door *)m;
 }
@@ -48,25 +54,31 @@ static struct ddfs_door *door_of(struct ddfs_media *m)
 static atomic_uint nr_shards_taken;
 static _Thread_local unsigned int shard_number; /* plus 1; 0: none yet */
 
-static unsigned int shard(void)
+RARE static void take_shard(void)
 {
-	unsigned int n;
+	unsigned int n = atomic_fetch_add(&nr_shards_taken, 1);
 
-	if (shard_number)
-		return shard_number - 1;
-	n = atomic_fetch_add(&nr_shards_taken, 1);
-	if (n > SHARED_SHARD)
-		n = SHARED_SHARD;
-	shard_number = n + 1;
-	return n;
+	shard_number = (n < SHARED_SHARD ? n : SHARED_SHARD) + 1;
+}
+
+static inline struct ddfs_store_counts *counts_of(struct ddfs_door *door)
+{
+	if (!shard_number)
+		take_shard();
+	return &door->counts[shard_number - 1];
+}
+
+RARE static void count_shared(atomic_ullong *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
 /* Not to be called between a store and its fence: a load waits there for every store that goes to
  * the same place of another page, which may take 50 ns. */
-static void count(atomic_ullong *counter, uint64_t n)
+static inline void count(struct ddfs_door *door, atomic_ullong *counter, uint64_t n)
 {
-	if (shard_number - 1 == SHARED_SHARD)
-		atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+	if (counter >= &door->counts[SHARED_SHARD].bytes_stored) /* one of that */
+		count_shared(counter, n);
 	else /* nobody else writes it */
 		atomic_store_explicit(counter,
 			atomic_load_explicit(counter, memory_order_relaxed) + n,
@@ -90,61 +102,83 @@ void ddfs_store_sum(struct ddfs_door *door)
 	atomic_store(&stats->fences, fences);
 }
 
-static bool is_flushed(const struct ddfs_door *door)
+static inline bool is_flushed(const struct ddfs_door *door)
 {
 	return ddfs_door_policy(door) == DDFS_POLICY_MEMORY_CONTROLLER;
 }
 
-static void close_line(void)
+RARE static void note_chunks(struct ddfs_switch *sw, uint64_t off, size_t len)
 {
-	bool open = interval.open;
-
-	/* First: the flush may fault, and then it is not to be tried for ever. */
-	interval.open = false;
-	if (open && is_flushed(interval.door))
-		interval.door->flushed.flush(
-			interval.door->writable + interval.line * DDFS_LINE_BYTES, DDFS_LINE_BYTES);
+	ddfs_switch_note(sw, off, len);
 }
 
-/* The generation is read before the policy is: whoever sees a new one stores by the new policy. */
-static void note_store(struct ddfs_door *door)
+static inline void note_unflushed(struct ddfs_door *door, uint64_t off, size_t len)
 {
-	if (interval.door == door)
+	if (!ddfs_switch_is_noted(&door->sw, off, len))
+		note_chunks(&door->sw, off, len);
+}
+
+RARE static void end_line(struct ddfs_door *door, uint64_t off)
+{
+	if (is_flushed(door))
+		door->flushed.flush(door->writable + off, DDFS_LINE_BYTES);
+}
+
+static inline void close_line(void)
+{
+	uint64_t line = interval.line;
+
+	if (line == NO_LINE)
 		return;
-	interval.counts = &door->counts[shard()];
-	if (interval.door == &several)
-		return;
-	if (!interval.door) {
-		interval.door = door;
-		interval.generation = atomic_load_explicit(&door->generation, memory_order_acquire);
-		return;
-	}
+	/* First: the flush may fault, and then it is not to be tried for ever. */
+	interval.line = NO_LINE;
+	end_line(interval.door, line * DDFS_LINE_BYTES);
+}
+
+RARE static void note_several(void)
+{
 	close_line();
 	interval.door = &several;
 	interval.generation = 0;
 }
 
-static uint64_t first_line(uint64_t off)
+/* The generation is read before the policy is: whoever sees a new one stores by the new policy. */
+static inline void note_store(struct ddfs_door *door)
+{
+	if (!interval.door) {
+		interval.door = door;
+		interval.generation = atomic_load_explicit(&door->generation, memory_order_acquire);
+	} else if (interval.door != door && interval.door != &several) {
+		note_several();
+	}
+}
+
+static inline uint64_t first_line(uint64_t off)
 {
 	return off / DDFS_LINE_BYTES;
 }
 
-static uint64_t last_line(uint64_t off, size_t len)
+static inline uint64_t last_line(uint64_t off, size_t len)
 {
 	return (off + len - 1) / DDFS_LINE_BYTES;
 }
 
-/* Lines of a store, but for one that is open: that was counted. */
-static uint64_t new_lines(uint64_t off, size_t len)
+/* The open line is one of those of a store. */
+static inline bool is_going_on(uint64_t off, size_t len)
 {
-	uint64_t first = first_line(off), last = last_line(off, len);
-	bool counted = interval.open && interval.line >= first && interval.line <= last;
+	uint64_t first = first_line(off);
 
-	return last - first + 1 - counted;
+	return interval.line - first <= last_line(off, len) - first;
+}
+
+/* Lines of a store, but for one that is open: that was counted. */
+static inline uint64_t new_lines(uint64_t off, size_t len)
+{
+	return last_line(off, len) - first_line(off) + 1 - is_going_on(off, len);
 }
 
 /* Bytes at the end of a store whose line stays open. */
-static size_t tail_of(const struct ddfs_door *door, uint64_t off, size_t len)
+static inline size_t tail_of(const struct ddfs_door *door, uint64_t off, size_t len)
 {
 	size_t tail = (off + len) % DDFS_LINE_BYTES;
 
@@ -153,30 +187,34 @@ static size_t tail_of(const struct ddfs_door *door, uint64_t off, size_t len)
 	return tail < len ? tail : len;
 }
 
-static void end_store(uint64_t off, size_t len, size_t tail)
+static inline void end_store(uint64_t off, size_t len, size_t tail)
 {
-	interval.open = tail != 0;
-	interval.line = last_line(off, len);
+	interval.line = tail ? last_line(off, len) : NO_LINE;
 }
 
 /* ---- lines that need a flush ---------------------------------------------------------------- */
 
 /* An open line elsewhere is closed. Returns how many bytes at the end are to stay open. */
-static size_t begin_flushed(struct ddfs_door *door, uint64_t off, size_t len)
+static inline size_t begin_flushed(struct ddfs_door *door, uint64_t off, size_t len)
 {
-	count(&interval.counts->lines_flushed, new_lines(off, len));
-	if (interval.line < first_line(off) || interval.line > last_line(off, len))
+	if (!is_going_on(off, len))
 		close_line();
 	return tail_of(door, off, len);
 }
 
-static unsigned int how_to_store(size_t len, size_t stream)
+static inline unsigned int how_to_store(size_t len, size_t stream)
 {
 	return PMEM2_F_MEM_NODRAIN |
 	       (len < stream ? PMEM2_F_MEM_TEMPORAL : PMEM2_F_MEM_NONTEMPORAL);
 }
 
-static void copy_flushed(struct ddfs_door *door, uint64_t off, const uint8_t *src, size_t len)
+/* Nothing is open, and nothing stays open: one call is all. */
+static inline bool is_whole(uint64_t off, size_t len)
+{
+	return interval.line == NO_LINE && (off + len) % DDFS_LINE_BYTES == 0;
+}
+
+static void copy_in_pieces(struct ddfs_door *door, uint64_t off, const uint8_t *src, size_t len)
 {
 	size_t tail = begin_flushed(door, off, len), body = len - tail;
 	uint8_t *dst = door->writable + off;
@@ -188,7 +226,7 @@ static void copy_flushed(struct ddfs_door *door, uint64_t off, const uint8_t *sr
 	end_store(off, len, tail);
 }
 
-static void set_flushed(struct ddfs_door *door, uint64_t off, int c, size_t len)
+static void set_in_pieces(struct ddfs_door *door, uint64_t off, int c, size_t len)
 {
 	size_t tail = begin_flushed(door, off, len), body = len - tail;
 	uint8_t *dst = door->writable + off;
@@ -200,21 +238,32 @@ static void set_flushed(struct ddfs_door *door, uint64_t off, int c, size_t len)
 	end_store(off, len, tail);
 }
 
-/* ---- lines that need none ------------------------------------------------------------------- */
-
-static void note_unflushed(struct ddfs_door *door, uint64_t off, size_t len)
+static inline void copy_flushed(
+	struct ddfs_door *door, uint64_t off, const uint8_t *src, size_t len)
 {
-	if (!ddfs_switch_is_noted(&door->sw, off, len))
-		ddfs_switch_note(&door->sw, off, len);
+	if (is_whole(off, len))
+		door->flushed.memcpy(
+			door->writable + off, src, len, how_to_store(len, STREAM_BYTES));
+	else
+		copy_in_pieces(door, off, src, len);
 }
 
-static void begin_elided(struct ddfs_door *door, uint64_t off, size_t len)
+static inline void set_flushed(struct ddfs_door *door, uint64_t off, int c, size_t len)
+{
+	if (is_whole(off, len))
+		door->flushed.memset(door->writable + off, c, len, how_to_store(len, STREAM_BYTES));
+	else
+		set_in_pieces(door, off, c, len);
+}
+
+/* ---- lines that need none ------------------------------------------------------------------- */
+
+static inline void begin_elided(struct ddfs_door *door, uint64_t off, size_t len)
 {
 	/* It may have been stored when lines were flushed still. */
-	if (interval.open && interval.door == door)
+	if (interval.line != NO_LINE)
 		note_unflushed(door, interval.line * DDFS_LINE_BYTES, DDFS_LINE_BYTES);
 	note_unflushed(door, off, len);
-	count(&interval.counts->lines_elided, new_lines(off, len));
 	end_store(off, len, tail_of(door, off, len));
 }
 
@@ -239,36 +288,48 @@ static void copy_words(uint8_t *dst, const uint8_t *src, size_t len)
 #define HAS_COPY_WORDS false
 #endif
 
-static void copy_elided(struct ddfs_door *door, uint64_t off, const uint8_t *src, size_t len)
+static void copy_large(struct ddfs_door *door, uint64_t off, const uint8_t *src, size_t len)
 {
 	uint8_t *dst = door->writable + off;
 
-	begin_elided(door, off, len);
-	if (len < SMALL_BYTES)
-		memcpy(dst, src, len);
-	else if (HAS_COPY_WORDS && len >= REP_BYTES && len < STREAM_BYTES_ELIDED)
+	if (HAS_COPY_WORDS && len >= REP_BYTES && len < STREAM_BYTES_ELIDED)
 		copy_words(dst, src, len);
 	else
 		door->elided.memcpy(dst, src, len, how_to_store(len, STREAM_BYTES_ELIDED));
 }
 
-static void set_elided(struct ddfs_door *door, uint64_t off, int c, size_t len)
+static inline void copy_elided(struct ddfs_door *door, uint64_t off, const uint8_t *src, size_t len)
 {
-	uint8_t *dst = door->writable + off;
-
 	begin_elided(door, off, len);
 	if (len < SMALL_BYTES)
-		memset(dst, c, len);
+		memcpy(door->writable + off, src, len);
 	else
-		door->elided.memset(dst, c, len, how_to_store(len, STREAM_BYTES_ELIDED));
+		copy_large(door, off, src, len);
+}
+
+static inline void set_elided(struct ddfs_door *door, uint64_t off, int c, size_t len)
+{
+	begin_elided(door, off, len);
+	if (len < SMALL_BYTES)
+		memset(door->writable + off, c, len);
+	else
+		door->elided.memset(
+			door->writable + off, c, len, how_to_store(len, STREAM_BYTES_ELIDED));
 }
 
 /* ---- either --------------------------------------------------------------------------------- */
 
-static void begin_store(struct ddfs_door *door, size_t len)
+/* bytes: 0 if they were stored by somebody else. Returns whether the lines are to be flushed. */
+static inline bool begin_store(struct ddfs_door *door, uint64_t off, size_t len, size_t bytes)
 {
+	struct ddfs_store_counts *counts = counts_of(door);
+	bool flushed;
+
 	note_store(door);
-	count(&interval.counts->bytes_stored, len);
+	flushed = is_flushed(door);
+	count(door, &counts->bytes_stored, bytes);
+	count(door, flushed ? &counts->lines_flushed : &counts->lines_elided, new_lines(off, len));
+	return flushed;
 }
 
 void ddfs_store_copy(struct ddfs_media *m, uint64_t off, const void *src, size_t len)
@@ -277,8 +338,7 @@ void ddfs_store_copy(struct ddfs_media *m, uint64_t off, const void *src, size_t
 
 	if (!len)
 		return;
-	begin_store(door, len);
-	if (is_flushed(door))
+	if (begin_store(door, off, len, len))
 		copy_flushed(door, off, src, len);
 	else
 		copy_elided(door, off, src, len);
@@ -290,8 +350,7 @@ void ddfs_store_set(struct ddfs_media *m, uint64_t off, int c, size_t len)
 
 	if (!len)
 		return;
-	begin_store(door, len);
-	if (is_flushed(door))
+	if (begin_store(door, off, len, len))
 		set_flushed(door, off, c, len);
 	else
 		set_elided(door, off, c, len);
@@ -303,20 +362,19 @@ void ddfs_store_flush(struct ddfs_media *m, uint64_t off, size_t len)
 
 	if (!len)
 		return;
-	note_store(door);
-	if (is_flushed(door)) {
+	if (begin_store(door, off, len, 0)) {
 		begin_flushed(door, off, len);
 		door->flushed.flush(door->writable + off, len);
 	} else {
 		begin_elided(door, off, len);
 	}
-	interval.open = false;
+	interval.line = NO_LINE;
 }
 
 /* ---- fences --------------------------------------------------------------------------------- */
 
 /* libpmem2's drain, without the way there: that is half as long as the fence itself. */
-static void fence(const struct ddfs_door *door)
+static inline void fence(const struct ddfs_door *door)
 {
 #ifdef __x86_64__
 	(void)door;
@@ -343,7 +401,7 @@ int ddfs_store_drain(struct ddfs_media *m)
 		return 0;
 	close_line();
 	fence(door);
-	count(&door->counts[shard()].fences, 1);
+	count(door, &counts_of(door)->fences, 1);
 	if (interval.door == door)
 		interval.door = NULL;
 	if (interval.generation != atomic_load_explicit(&door->generation, memory_order_acquire))
@@ -356,5 +414,5 @@ int ddfs_store_drain(struct ddfs_media *m)
 void ddfs_store_forget(const struct ddfs_door *door)
 {
 	if (interval.door == door)
-		interval = (struct interval){ .door = NULL };
+		interval = (struct interval){ .line = NO_LINE };
 }

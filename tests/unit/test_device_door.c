@@ -225,6 +225,77 @@ START_TEST(test_disk_deep_flush_not_elided)
 }
 END_TEST
 
+/* ---- threads and devices -------------------------------------------------------------------- */
+
+/* More than have a place of their own to count in. */
+#define NR_COUNTING 96
+#define NR_STORES   20000
+
+static void *store_thread(void *arg)
+{
+	uint64_t off = 4096 + (uint64_t)(uintptr_t)arg * 4096;
+
+	for (unsigned int i = 0; i < NR_STORES; i++) {
+		media->ops->set(media, off, 1, 8);
+		media->ops->drain(media);
+	}
+	return NULL;
+}
+
+START_TEST(test_counting_threads)
+{
+	pthread_t threads[NR_COUNTING];
+	uint64_t nr = (uint64_t)NR_COUNTING * NR_STORES;
+
+	open_image(IN_MEMORY, IMAGE_BYTES, policies[_i].wanted);
+	for (uintptr_t i = 0; i < NR_COUNTING; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, store_thread, (void *)i), 0);
+	for (int i = 0; i < NR_COUNTING; i++)
+		pthread_join(threads[i], NULL);
+	assert_stats(policies[_i].flushes, nr * 8, nr, nr);
+	close_image();
+}
+END_TEST
+
+/* One thread's stores to two devices: each has its own fence, and its own lines. */
+START_TEST(test_two_devices)
+{
+	struct ddfs_device *first;
+	struct ddfs_media *other;
+	struct image removed;
+
+	open_image(IN_MEMORY, IMAGE_BYTES, policies[_i].wanted);
+	first = dev;
+	other = media;
+	removed = image;
+	open_image(IN_MEMORY, IMAGE_BYTES, policies[_i].wanted);
+	other->ops->set(other, 4096, 1, 8);
+	media->ops->set(media, 4096, 2, 8);
+	ck_assert_int_eq(media->ops->drain(media), 0);
+	ck_assert_int_eq(other->ops->drain(other), 0);
+	assert_stats(policies[_i].flushes, 8, 1, 1);
+	close_image();
+	dev = first;
+	media = other;
+	image = removed;
+	assert_stats(policies[_i].flushes, 8, 1, 1);
+	close_image();
+}
+END_TEST
+
+/* What was stored to a device that is closed is no matter of one that has its place in memory. */
+START_TEST(test_forgotten)
+{
+	open_image(IN_MEMORY, IMAGE_BYTES, policies[_i].wanted);
+	media->ops->set(media, 4096, 1, 8);
+	close_image();
+	open_image(IN_MEMORY, IMAGE_BYTES, policies[_i].wanted);
+	media->ops->drain(media);
+	assert_stats(policies[_i].flushes, 0, 0, 0);
+	close_image();
+}
+END_TEST
+
 /* ---- sharing -------------------------------------------------------------------------------- */
 
 #define NR_THREADS 8
@@ -387,6 +458,9 @@ int main(void)
 	tcase_add_loop_test(tc, test_counters, 0, NR_POLICIES);
 	tcase_add_loop_test(tc, test_stores, 0, NR_POLICIES);
 	tcase_add_loop_test(tc, test_poison, 0, NR_POLICIES);
+	tcase_add_loop_test(tc, test_counting_threads, 0, NR_POLICIES);
+	tcase_add_loop_test(tc, test_two_devices, 0, NR_POLICIES);
+	tcase_add_loop_test(tc, test_forgotten, 0, NR_POLICIES);
 	tcase_add_test(tc, test_page_policy);
 	tcase_add_loop_test(tc, test_disk_deep_flush_not_elided, 0, 2);
 	tcase_add_test(tc, test_deep_flush_shared);
