@@ -122,6 +122,8 @@ RARE static void end_line(struct ddfs_door *door, uint64_t off)
 {
 	if (is_flushed(door))
 		door->flushed.flush(door->writable + off, DDFS_LINE_BYTES);
+	else /* it may have been stored when lines were flushed still */
+		note_unflushed(door, off, DDFS_LINE_BYTES);
 }
 
 static inline void close_line(void)
@@ -260,9 +262,7 @@ static inline void set_flushed(struct ddfs_door *door, uint64_t off, int c, size
 
 static inline void begin_elided(struct ddfs_door *door, uint64_t off, size_t len)
 {
-	/* It may have been stored when lines were flushed still. */
-	if (interval.line != NO_LINE)
-		note_unflushed(door, interval.line * DDFS_LINE_BYTES, DDFS_LINE_BYTES);
+	close_line();
 	note_unflushed(door, off, len);
 	end_store(off, len, tail_of(door, off, len));
 }

@@ -154,6 +154,22 @@ START_TEST(test_used)
 }
 END_TEST
 
+/* A line that is not full is flushed late, at the fence, and then no more; the switch back knows of
+ * it though nobody says that it is in use. */
+START_TEST(test_back)
+{
+	open_image(IN_MEMORY, DDFS_PERSISTENCE_MEMORY_CONTROLLER);
+	ddfs_device_set_used(dev, tell_used, NULL);
+	store(12 * MIB, 8);
+	ck_assert_int_eq(set(DDFS_PERSISTENCE_CPU_CACHE), 0);
+	media->ops->drain(media);
+	ck_assert_uint_eq(nr_unflushed(), 1);
+	ck_assert_int_eq(set(DDFS_PERSISTENCE_MEMORY_CONTROLLER), 0);
+	ck_assert_uint_eq(nr_unflushed(), 0);
+	ddfs_device_close(dev);
+}
+END_TEST
+
 /* ---- many ----------------------------------------------------------------------------------- */
 
 static atomic_bool stop;
@@ -235,6 +251,7 @@ int main(void)
 		{ "before", test_before, 0 },
 		{ "between", test_between, 0 },
 		{ "used", test_used, 0 },
+		{ "back", test_back, 0 },
 		{ "threads", test_threads, 0 },
 		{ "disk", test_disk, 0 },
 		{ "readonly", test_readonly, 0 },
