@@ -7,6 +7,9 @@
  * once on a recording door, with a snapshot of everything a user can see before the first operation
  * and after each. Then every image that a power cut could leave at some moment of an operation is
  * recovered, and what it shows is judged against the snapshots before and after that operation.
+ *
+ * Or it has two operations that are made at the same time. Then it is run many times: one of them
+ * waits at a call of the door while the other one is made, each time at another one (turns.h).
  */
 #ifndef DDFS_TEST_CRASH_H
 #define DDFS_TEST_CRASH_H
@@ -20,11 +23,12 @@
 /* ---- workloads ------------------------------------------------------------------------------ */
 
 enum crash_set {
-	CRASH_SINGLES, /* every operation in all its variants: a preparation and one operation */
-	CRASH_PAIRS,   /* every ordered pair over a small set of names */
-	CRASH_SYNCED,  /* the same with a sync between the two */
-	CRASH_TRIPLES, /* random */
-	CRASH_LONG,    /* long random runs */
+	CRASH_SINGLES,	/* every operation in all its variants: a preparation and one operation */
+	CRASH_PAIRS,	/* every ordered pair over a small set of names */
+	CRASH_SYNCED,	/* the same with a sync between the two */
+	CRASH_TRIPLES,	/* random */
+	CRASH_LONG,	/* long random runs */
+	CRASH_TOGETHER, /* two operations at the same time */
 	CRASH_SETS,
 };
 const char *crash_set_name(enum crash_set set); /* "singles" ... */
@@ -32,11 +36,13 @@ const char *crash_set_name(enum crash_set set); /* "singles" ... */
 #define CRASH_TEXT 4096
 
 /* As text, to be shown, and to be given again: operations separated by "; ", those of the
- * preparation (which is not cut) before " | ". What the fields below say is in the text too: the
- * preparation may begin with "with pinned dax=always align=2M". */
+ * preparation (which is not cut) before " | ", two that are made at the same time, and no others,
+ * between " & ". What the fields below say is in the text too: the preparation may begin with "with
+ * pinned dax=always align=2M". */
 struct crash_workload {
 	char name[64];	       /* "singles/17" */
 	char text[CRASH_TEXT]; /* "create a; write a 0 5000 | rename a b" */
+	bool together;	       /* the two operations are made at the same time */
 	bool pinned;	   /* clients hold pages when it crashes: the daemon dies, they live on */
 	enum ddfs_dax dax; /* mount option */
 	uint64_t align_bytes; /* of the device: what DAX files are made of */
@@ -65,6 +71,11 @@ const char *crash_world_op_text(const struct crash_world *world, unsigned int op
 void crash_world_prepare(struct crash_world *world, struct ddfs_fs *fs);
 /* Whatever it returns is right or wrong by the world's own model: wrong aborts the test. */
 void crash_world_run(struct crash_world *world, struct ddfs_fs *fs, unsigned int op);
+/* The same without the model, for two at the same time: first they find what they name, as a kernel
+ * does that has looked it up; when both have returned, the judge's notes are made. */
+void crash_world_find_names(struct crash_world *world, struct ddfs_fs *fs);
+void crash_world_call(struct crash_world *world, struct ddfs_fs *fs, unsigned int op);
+void crash_world_note(struct crash_world *world, struct ddfs_fs *fs);
 /* What the operation returned, once it ran. */
 int64_t crash_world_result(const struct crash_world *world, unsigned int op);
 /* Whether it is a sync: when it has returned 0, all that was stored before is flushed. */
@@ -80,6 +91,8 @@ void crash_world_close(struct crash_world *world, struct ddfs_fs *fs);
 struct crash_snap *crash_snap_take(struct ddfs_fs *fs, char why[256]);
 void crash_snap_delete(struct crash_snap *snap);
 bool crash_snap_is_equal(const struct crash_snap *a, const struct crash_snap *b);
+/* Which number an inode got that is not in `old` is no matter: who comes first gets the lower. */
+void crash_snap_forget_numbers(struct crash_snap *snap, const struct crash_snap *old);
 /* The differences, for a person. */
 void crash_snap_print_diff(FILE *to, const struct crash_snap *a, const struct crash_snap *b);
 
@@ -88,6 +101,13 @@ void crash_snap_print_diff(FILE *to, const struct crash_snap *a, const struct cr
  * transactions) what they do promise. Synced or returned is durable. */
 bool crash_judge(const struct crash_world *world, unsigned int op, const struct crash_snap *before,
 	const struct crash_snap *after, const struct crash_snap *found, char why[256]);
+
+/* The same while both of two operations run that change the contents of a file each, and neither
+ * what the other does. after[i]: only operation i was made. */
+bool crash_judge_both(const struct crash_world *world, const struct crash_snap *before,
+	const struct crash_snap *const after[2], const struct crash_snap *found, char why[256]);
+/* Whether both are such. */
+bool crash_judge_has_both(const struct crash_world *world);
 
 /* What was recovered is used: files are made, written to, renamed; then all is removed. Nothing may
  * fail. */

@@ -9,8 +9,11 @@
 #include "tests/crash/log.h"
 #include "tests/crash/memory.h"
 
-/* Whether behind every store of the log there is a fence, and behind that a deep flush; but for
- * those to the table of pins, which nobody waits for. */
-bool crash_durable_is_synced(const struct crash_log *log, const struct crash_memory *m);
+/* Whether behind every store that the sync op, which has ended, is about there is a fence of its
+ * own thread, and behind that a deep flush of any. It is about what it stored itself, and what
+ * operations stored that had ended when it began; but for stores to the table of pins, which nobody
+ * waits for. */
+bool crash_durable_is_synced(
+	const struct crash_log *log, const struct crash_memory *m, uint32_t op);
 
 #endif

@@ -253,16 +253,59 @@ static unsigned int time_flags(const struct crash_world *w, unsigned int i, bool
 	return w->lazy[i] || was_lazy ? SNAP_LAZY_TIMES : 0;
 }
 
+static struct trial trial_of(const struct crash_world *w, unsigned int op,
+	const struct crash_snap *before, const struct crash_snap *after,
+	const struct crash_snap *found, char why[256])
+{
+	unsigned int i = w->nr_prepare + op;
+
+	return (struct trial){ &w->op[i], w->target[i], before, after, found,
+		time_flags(w, i, before == after) | (w->w.pinned ? 0 : SNAP_NO_PINS), why };
+}
+
 bool crash_judge(const struct crash_world *w, unsigned int op, const struct crash_snap *before,
 	const struct crash_snap *after, const struct crash_snap *found, char why[256])
 {
-	unsigned int i = w->nr_prepare + op;
-	struct trial t = { &w->op[i], w->target[i], before, after, found,
-		time_flags(w, i, before == after) | (w->w.pinned ? 0 : SNAP_NO_PINS), why };
+	struct trial t = trial_of(w, op, before, after, found, why);
 
 	if (!judge_pins(&t))
 		return false;
 	if (t.op->kind->rule == JUDGE_WHOLE || shifts(t.op) || before == after)
 		return judge_whole(&t);
 	return judge_pieces(&t);
+}
+
+/* ---- two at the same time ------------------------------------------------------------------- */
+
+bool crash_judge_has_both(const struct crash_world *w)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		const struct crash_op *op = &w->op[w->nr_prepare + i];
+
+		if (op->kind->rule == JUDGE_WHOLE || shifts(op) || !w->target[w->nr_prepare + i])
+			return false;
+	}
+	return w->target[w->nr_prepare] != w->target[w->nr_prepare + 1];
+}
+
+/* What the first one may have done to its file is judged, and taken back: what is left is the
+ * second one's. */
+bool crash_judge_both(const struct crash_world *w, const struct crash_snap *before,
+	const struct crash_snap *const after[2], const struct crash_snap *found, char why[256])
+{
+	struct trial t = trial_of(w, 0, before, after[0], found, why);
+	struct snap_node *b = snap_find_id(before, t.id), *f = snap_find_id(found, t.id);
+	struct snap_node *a = snap_find_id(after[0], t.id);
+	struct crash_snap *rest;
+	bool ok;
+
+	if (!b || !a || !f)
+		return no(&t, "a file that both leave has no name");
+	if (!judge_file(&t, b, a, f))
+		return false;
+	rest = snap_clone(found);
+	snap_replace(rest, f, b);
+	ok = crash_judge(w, 1, before, after[1], rest, why);
+	crash_snap_delete(rest);
+	return ok;
 }

@@ -9,7 +9,8 @@
 
 void crash_log_init(struct crash_log *log)
 {
-	*log = (struct crash_log){ .op = CRASH_NO_OP };
+	*log = (struct crash_log){ .nr = 0 };
+	crash_log_clear(log);
 }
 
 void crash_log_fini(struct crash_log *log)
@@ -22,7 +23,9 @@ void crash_log_clear(struct crash_log *log)
 {
 	log->nr = 0;
 	log->used = 0;
-	log->op = CRASH_NO_OP;
+	log->thread = CRASH_MAIN;
+	for (unsigned int i = 0; i < CRASH_THREADS; i++)
+		log->op[i] = CRASH_NO_OP;
 }
 
 /* Room for n elements of size bytes. */
@@ -44,7 +47,9 @@ static struct crash_event *add(struct crash_log *log, enum crash_event_kind kind
 
 	log->events = grow(log->events, &log->cap, log->nr + 1, sizeof(*log->events));
 	e = &log->events[log->nr++];
-	*e = (struct crash_event){ .kind = kind, .op = log->op };
+	*e = (struct crash_event){
+		.kind = kind, .op = log->op[log->thread], .thread = log->thread
+	};
 	return e;
 }
 
@@ -75,14 +80,14 @@ void crash_log_note(struct crash_log *log, enum crash_event_kind kind)
 
 void crash_log_begin(struct crash_log *log, uint32_t op)
 {
-	log->op = op;
+	log->op[log->thread] = op;
 	add(log, CRASH_BEGIN);
 }
 
 void crash_log_end(struct crash_log *log)
 {
 	add(log, CRASH_END);
-	log->op = CRASH_NO_OP;
+	log->op[log->thread] = CRASH_NO_OP;
 }
 
 static void print_store(FILE *out, const struct crash_log *log, const struct crash_event *e)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What went through the door, in order, and which operation it belongs to. */
+/* What went through the door, in order, which operation it belongs to, and which thread did it. */
 #ifndef DDFS_TEST_CRASH_LOG_H
 #define DDFS_TEST_CRASH_LOG_H
 
@@ -18,9 +18,15 @@ enum crash_event_kind {
 
 #define CRASH_NO_OP UINT32_MAX
 
+/* Whoever prepares, runs one operation after the other and unmounts; and those that run two at the
+ * same time. */
+#define CRASH_MAIN    0u
+#define CRASH_THREADS 3u
+
 struct crash_event {
 	enum crash_event_kind kind;
 	uint32_t op; /* CRASH_NO_OP: none runs */
+	unsigned int thread;
 	uint64_t off;
 	size_t len;
 	size_t at; /* STORE: of its bytes, among all that are kept */
@@ -31,7 +37,8 @@ struct crash_log {
 	size_t nr, cap;
 	uint8_t *bytes;
 	size_t used, bytes_cap;
-	uint32_t op; /* that runs now */
+	unsigned int thread;	    /* that runs now */
+	uint32_t op[CRASH_THREADS]; /* that each runs now */
 };
 
 void crash_log_init(struct crash_log *log);

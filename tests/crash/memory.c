@@ -87,9 +87,19 @@ void crash_memory_store(struct crash_memory *m, uint64_t off, const void *src, s
 	}
 }
 
-static void memory_copy(struct ddfs_media *media, uint64_t off, const void *src, size_t len)
+/* Who comes to the door, which may make it wait there. */
+static struct crash_memory *enter(struct ddfs_media *media)
 {
 	struct crash_memory *m = memory_of(media);
+
+	if (m->at_door)
+		m->at_door(m->at_door_arg);
+	return m;
+}
+
+static void memory_copy(struct ddfs_media *media, uint64_t off, const void *src, size_t len)
+{
+	struct crash_memory *m = enter(media);
 
 	if (off < CRASH_PAGE)
 		m->hash_at_super = m->hash;
@@ -114,22 +124,28 @@ static void memory_set(struct ddfs_media *media, uint64_t off, int c, size_t len
 
 static void memory_flush(struct ddfs_media *media, uint64_t off, size_t len)
 {
-	if (memory_of(media)->log)
-		crash_log_flush(memory_of(media)->log, off, len);
+	struct crash_memory *m = enter(media);
+
+	if (m->log)
+		crash_log_flush(m->log, off, len);
 }
 
 static int memory_drain(struct ddfs_media *media)
 {
-	if (memory_of(media)->log)
-		crash_log_note(memory_of(media)->log, CRASH_FENCE);
+	struct crash_memory *m = enter(media);
+
+	if (m->log)
+		crash_log_note(m->log, CRASH_FENCE);
 	return 0;
 }
 
 static int memory_deep_flush(struct ddfs_media *media, enum ddfs_sync_cause cause)
 {
+	struct crash_memory *m = enter(media);
+
 	(void)cause;
-	if (memory_of(media)->log)
-		crash_log_note(memory_of(media)->log, CRASH_DEEP_FLUSH);
+	if (m->log)
+		crash_log_note(m->log, CRASH_DEEP_FLUSH);
 	return 0;
 }
 

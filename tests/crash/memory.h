@@ -21,6 +21,9 @@ struct crash_memory {
 	uint8_t *writable;	 /* the same memory */
 	int fd;
 	struct crash_log *log; /* NULL: nobody listens */
+	/* Before each store, flush, fence and deep flush; NULL. */
+	void (*at_door)(void *arg);
+	void *at_door_arg;
 	/* Of what it holds, from 0 when all is zeroes: equal contents have equal hashes. */
 	uint64_t hash;
 	/* As it was when the superblock was last stored to: a mount has replayed the lanes then and

@@ -55,9 +55,8 @@ static int64_t call_create(struct crash_world *w, struct ddfs_fs *fs, const stru
 	struct ddfs_inode *dir, *opened = NULL;
 	struct ddfs_entry e;
 	const char *name;
-	int err = world_get_parent(fs, op->path, &dir, &name);
+	int err = world_get_parent(w, fs, op->path, &dir, &name);
 
-	(void)w;
 	if (!err) {
 		err = ddfs_create(dir, name, strlen(name), &n, &e, opens ? &opened : NULL);
 		ddfs_inode_put(dir);
@@ -129,7 +128,7 @@ static int64_t call_link(struct crash_world *w, struct ddfs_fs *fs, const struct
 
 	if (err)
 		return err;
-	err = world_get_parent(fs, op->to, &dir, &name);
+	err = world_get_parent(w, fs, op->to, &dir, &name);
 	if (!err) {
 		err = ddfs_link(ip, dir, name, strlen(name), NULL);
 		ddfs_inode_put(dir);
@@ -166,11 +165,11 @@ static int64_t model_link(struct crash_world *w, const struct crash_op *op)
 
 /* ---- removing ------------------------------------------------------------------------------- */
 
-static int64_t remove_path(struct ddfs_fs *fs, const char *path, bool rmdir)
+static int64_t remove_path(struct crash_world *w, struct ddfs_fs *fs, const char *path, bool rmdir)
 {
 	struct ddfs_inode *dir;
 	const char *name;
-	int err = world_get_parent(fs, path, &dir, &name);
+	int err = world_get_parent(w, fs, path, &dir, &name);
 
 	if (err)
 		return err;
@@ -181,14 +180,12 @@ static int64_t remove_path(struct ddfs_fs *fs, const char *path, bool rmdir)
 
 static int64_t call_unlink(struct crash_world *w, struct ddfs_fs *fs, const struct crash_op *op)
 {
-	(void)w;
-	return remove_path(fs, op->path, false);
+	return remove_path(w, fs, op->path, false);
 }
 
 static int64_t call_rmdir(struct crash_world *w, struct ddfs_fs *fs, const struct crash_op *op)
 {
-	(void)w;
-	return remove_path(fs, op->path, true);
+	return remove_path(w, fs, op->path, true);
 }
 
 static int check_remove(const struct crash_world *w, const char *path, const struct snap_node *dir,
@@ -253,12 +250,11 @@ static int64_t call_rename(struct crash_world *w, struct ddfs_fs *fs, const stru
 {
 	struct ddfs_inode *from, *to;
 	const char *oname, *nname;
-	int err = world_get_parent(fs, op->path, &from, &oname);
+	int err = world_get_parent(w, fs, op->path, &from, &oname);
 
-	(void)w;
 	if (err)
 		return err;
-	err = world_get_parent(fs, op->to, &to, &nname);
+	err = world_get_parent(w, fs, op->to, &to, &nname);
 	if (!err) {
 		err = ddfs_rename(
 			from, oname, strlen(oname), to, nname, strlen(nname), rename_flags(op));

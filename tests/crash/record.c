@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "tests/crash/record.h"
+#include "tests/crash/record_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -60,7 +60,7 @@ static void unmount(struct ddfs_fs *fs)
 
 /* ---- the first image ------------------------------------------------------------------------ */
 
-static bool make_pristine(struct crash_recording *r, const struct crash_workload *w)
+bool crash_record_pristine(struct crash_recording *r, const struct crash_workload *w)
 {
 	struct ddfs_statfs st;
 	struct ddfs_fs *fs;
@@ -77,44 +77,66 @@ static bool make_pristine(struct crash_recording *r, const struct crash_workload
 	return true;
 }
 
-/* ---- the run -------------------------------------------------------------------------------- */
+/* ---- what both ways share ------------------------------------------------------------------- */
 
-static void look(struct crash_recording *r, struct ddfs_fs *fs, unsigned int at)
+struct crash_snap *crash_record_look(struct ddfs_fs *fs)
 {
 	char why[256] = "";
-	unsigned int same = 0;
+	struct crash_snap *snap = crash_snap_take(fs, why);
 
-	r->snaps[at] = crash_snap_take(fs, why);
-	if (!r->snaps[at]) {
+	if (!snap) {
 		fprintf(stderr, "crash: %s\n", why);
 		abort();
 	}
-	while (!crash_snap_is_equal(r->snaps[same], r->snaps[at]))
+	return snap;
+}
+
+void crash_record_keep(struct crash_recording *r, unsigned int at, struct crash_snap *snap)
+{
+	unsigned int same = 0;
+
+	r->snaps[at] = snap;
+	while (!crash_snap_is_equal(r->snaps[same], snap))
 		same++;
 	r->snap_id[at] = same;
 }
 
-static void check_synced(const struct crash_recording *r, unsigned int op)
+void crash_record_make_room(struct crash_recording *r, unsigned int nr_snaps)
+{
+	r->nr_snaps = nr_snaps;
+	r->snaps = calloc(nr_snaps, sizeof(struct crash_snap *));
+	r->snap_id = calloc(nr_snaps, sizeof(*r->snap_id));
+	if (!r->snaps || !r->snap_id)
+		abort();
+}
+
+void crash_record_check_synced(const struct crash_recording *r, unsigned int op)
 {
 	if (!crash_world_is_sync(r->world, op) || crash_world_result(r->world, op))
 		return;
-	if (crash_durable_is_synced(&r->log, &r->live))
+	if (crash_durable_is_synced(&r->log, &r->live, op))
 		return;
 	fprintf(stderr, "crash: %s returned, and not all that was stored before it is flushed\n",
 		crash_world_op_text(r->world, op));
 	abort();
 }
 
-static void run_op(struct crash_recording *r, struct ddfs_fs *fs, unsigned int op)
+struct ddfs_fs *crash_record_begin(struct crash_recording *r, const struct crash_workload *w)
 {
-	crash_log_begin(&r->log, op);
-	crash_world_run(r->world, fs, op);
-	crash_log_end(&r->log);
-	check_synced(r, op);
-	look(r, fs, op + 1);
+	struct ddfs_fs *fs;
+
+	crash_clock_set(0);
+	crash_log_clear(&r->log);
+	r->live.log = &r->log;
+	r->world = crash_world_new(w);
+	r->nr_ops = crash_world_nr_ops(r->world);
+	fs = mount(r, w);
+	r->epoch = ddfs_fs_epoch(fs);
+	crash_world_prepare(r->world, fs);
+	return fs;
 }
 
-static void end_run(struct crash_recording *r, struct ddfs_fs *fs, const struct crash_workload *w)
+void crash_record_end(struct crash_recording *r, struct ddfs_fs *fs, const struct crash_workload *w)
 {
 	/* Clients that let go are no crash of the daemon. */
 	if (w->pinned)
@@ -126,45 +148,48 @@ static void end_run(struct crash_recording *r, struct ddfs_fs *fs, const struct 
 	if (!w->pinned)
 		crash_log_end(&r->log);
 	r->live.log = NULL;
+	crash_memory_revert(&r->live, &r->pristine);
+}
+
+/* ---- one after the other -------------------------------------------------------------------- */
+
+static void run_op(struct crash_recording *r, struct ddfs_fs *fs, unsigned int op)
+{
+	crash_log_begin(&r->log, op);
+	crash_world_run(r->world, fs, op);
+	crash_log_end(&r->log);
+	crash_record_check_synced(r, op);
+	crash_record_keep(r, op + 1, crash_record_look(fs));
 }
 
 bool crash_recording_make(struct crash_recording *r, const struct crash_workload *w)
 {
-	bool made = make_pristine(r, w);
-	struct ddfs_fs *fs;
+	bool made = crash_record_pristine(r, w);
+	struct ddfs_fs *fs = crash_record_begin(r, w);
 
-	crash_clock_set(0);
-	crash_log_clear(&r->log);
-	r->live.log = &r->log;
-	r->world = crash_world_new(w);
-	r->nr_ops = crash_world_nr_ops(r->world);
-	r->snaps = calloc(r->nr_ops + 1, sizeof(struct crash_snap *));
-	r->snap_id = calloc(r->nr_ops + 1, sizeof(*r->snap_id));
-	if (!r->snaps || !r->snap_id)
-		abort();
-	fs = mount(r, w);
-	r->epoch = ddfs_fs_epoch(fs);
-	crash_world_prepare(r->world, fs);
-	look(r, fs, 0);
+	crash_record_make_room(r, r->nr_ops + 1);
+	crash_record_keep(r, 0, crash_record_look(fs));
 	for (unsigned int op = 0; op < r->nr_ops; op++)
 		run_op(r, fs, op);
-	end_run(r, fs, w);
-	crash_memory_revert(&r->live, &r->pristine);
+	crash_record_end(r, fs, w);
 	return made;
 }
 
 void crash_recording_clear(struct crash_recording *r)
 {
-	for (unsigned int i = 0; i <= r->nr_ops; i++)
+	for (unsigned int i = 0; i < r->nr_snaps; i++)
 		crash_snap_delete(r->snaps[i]);
 	free(r->snaps);
 	free(r->snap_id);
-	crash_world_delete(r->world);
+	if (r->world)
+		crash_world_delete(r->world);
 	r->snaps = NULL;
+	r->nr_snaps = 0;
 	r->world = NULL;
+	r->what[0] = '\0';
 }
 
 const char *crash_recording_op_text(const struct crash_recording *r, unsigned int op)
 {
-	return crash_world_op_text(r->world, op);
+	return r->what[0] ? r->what : crash_world_op_text(r->world, op);
 }

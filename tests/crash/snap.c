@@ -63,6 +63,13 @@ struct snap_node *snap_find_id(const struct crash_snap *s, ddfs_id id)
 	return NULL;
 }
 
+void crash_snap_forget_numbers(struct crash_snap *s, const struct crash_snap *old)
+{
+	for (size_t i = 0; i < s->nr; i++)
+		if (s->entry[i].node->id && !snap_find_id(old, s->entry[i].node->id))
+			s->entry[i].node->id = 0;
+}
+
 static void insert(struct crash_snap *s, char *path, struct snap_node *n)
 {
 	size_t i = place(s, path);

@@ -10,7 +10,7 @@
 /* A store's part of a line. */
 struct crash_piece {
 	uint64_t off; /* of the line */
-	size_t store; /* event */
+	const struct crash_span *span;
 };
 
 void crash_cut_init(struct crash_cut *c)
@@ -28,13 +28,13 @@ void crash_cut_fini(struct crash_cut *c)
 
 /* ---- lines and their versions --------------------------------------------------------------- */
 
-static void add_pieces(struct crash_cut *c, const struct crash_event *e, size_t store)
+static void add_pieces(struct crash_cut *c, const struct crash_span *s)
 {
-	uint64_t off = e->off & ~(uint64_t)(CRASH_LINE - 1);
+	uint64_t off = s->off & ~(uint64_t)(CRASH_LINE - 1);
 
-	for (; off < e->off + e->len; off += CRASH_LINE) {
+	for (; off < s->end; off += CRASH_LINE) {
 		c->pieces = array_room(c->pieces, c->nr_pieces, &c->pieces_cap, sizeof(*c->pieces));
-		c->pieces[c->nr_pieces++] = (struct crash_piece){ off, store };
+		c->pieces[c->nr_pieces++] = (struct crash_piece){ off, s };
 	}
 }
 
@@ -44,7 +44,7 @@ static int compare_pieces(const void *va, const void *vb)
 
 	if (a->off != b->off)
 		return a->off < b->off ? -1 : 1;
-	return a->store < b->store ? -1 : a->store > b->store;
+	return a->span < b->span ? -1 : a->span > b->span;
 }
 
 static void add_image(struct crash_cut *c, const uint64_t words[CRASH_WORDS])
@@ -56,13 +56,13 @@ static void add_image(struct crash_cut *c, const uint64_t words[CRASH_WORDS])
 /* The bytes of the store that lie in the line. */
 static void lay_over(const struct crash_log *log, const struct crash_piece *p, uint8_t *line)
 {
-	const struct crash_event *e = &log->events[p->store];
-	uint64_t from = e->off > p->off ? e->off : p->off;
-	uint64_t end = e->off + e->len;
+	const struct crash_span *s = p->span;
+	uint64_t from = s->off > p->off ? s->off : p->off;
+	uint64_t end = s->end;
 
 	if (end > p->off + CRASH_LINE)
 		end = p->off + CRASH_LINE;
-	memcpy(line + (from - p->off), crash_log_bytes(log, e) + (from - e->off), end - from);
+	memcpy(line + (from - p->off), crash_span_bytes(log, s) + (from - s->off), end - from);
 }
 
 static uint64_t count_changes(const uint64_t a[CRASH_WORDS], const uint64_t b[CRASH_WORDS])
@@ -105,14 +105,14 @@ static size_t add_line(struct crash_cut *c, const struct crash_log *log,
 	return i;
 }
 
-static void build_lines(struct crash_cut *c, const struct crash_log *log, const size_t *stores,
-	size_t nr, const struct crash_memory *durable)
+static void build_lines(struct crash_cut *c, const struct crash_log *log,
+	const struct crash_pending *pending, const struct crash_memory *durable)
 {
 	c->nr_lines = c->nr_images = c->nr_pieces = 0;
 	c->nr_words = 0;
-	for (size_t i = 0; i < nr; i++)
-		add_pieces(c, &log->events[stores[i]], stores[i]);
-	if (nr > 1)
+	for (size_t i = 0; i < pending->nr; i++)
+		add_pieces(c, &pending->spans[i]);
+	if (pending->nr > 1)
 		qsort(c->pieces, c->nr_pieces, sizeof(*c->pieces), compare_pieces);
 	for (size_t i = 0; i < c->nr_pieces;)
 		i += add_line(c, log, c->pieces + i, c->nr_pieces - i, durable);
@@ -186,32 +186,31 @@ static void add_words(struct crash_cut *c, size_t line)
 }
 
 /* Whether a store begins in the line and goes on behind it: what begins with a header. */
-static bool is_head(const struct crash_cut *c, const struct crash_log *log, size_t line)
+static bool is_head(const struct crash_cut *c, size_t line)
 {
 	uint64_t off = c->lines[line].off;
 
 	for (size_t i = 0; i < c->nr_pieces; i++) {
-		const struct crash_event *e = &log->events[c->pieces[i].store];
+		const struct crash_span *s = c->pieces[i].span;
 
-		if (e->off >= off && e->off < off + CRASH_LINE &&
-			e->off + e->len > off + CRASH_LINE)
+		if (s->off >= off && s->off < off + CRASH_LINE && s->end > off + CRASH_LINE)
 			return true;
 	}
 	return false;
 }
 
 /* Heads first, then any; at most max words, or a line more. */
-static void choose_words(struct crash_cut *c, const struct crash_log *log, size_t max)
+static void choose_words(struct crash_cut *c, size_t max)
 {
 	c->nr_tried = 0;
 	for (size_t i = 0; i < c->nr_lines && c->nr_tried < max; i++)
-		if (c->nr_words <= max || is_head(c, log, i))
+		if (c->nr_words <= max || is_head(c, i))
 			add_words(c, i);
 	for (uint64_t n = 0; c->nr_words > max && c->nr_tried < max && n < max; n++)
 		add_words(c, crash_hash(c->seed, ~n) % c->nr_lines);
 }
 
-static void count_subsets(struct crash_cut *c, const struct crash_log *log, uint32_t budget)
+static void count_subsets(struct crash_cut *c, uint32_t budget)
 {
 	uint64_t by_words = nr_by_words(c, budget), by_lines = nr_by_lines(c, budget);
 
@@ -226,22 +225,22 @@ static void count_subsets(struct crash_cut *c, const struct crash_log *log, uint
 		c->nr_each = c->nr_lines < budget / 2 ? (uint32_t)c->nr_lines : budget / 2;
 		c->nr_whole = 2 + 2 * (uint64_t)c->nr_each;
 	}
-	choose_words(c, log, budget / 4);
+	choose_words(c, budget / 4);
 	c->nr_ruled = c->nr_whole + 2 * c->nr_tried;
 	c->nr_states = c->nr_ruled + budget / 2;
 }
 
 void crash_cut_build(struct crash_cut *c, enum crash_mode mode, const struct crash_log *log,
-	const size_t *stores, size_t nr, const struct crash_memory *durable, uint32_t budget,
+	const struct crash_pending *pending, const struct crash_memory *durable, uint32_t budget,
 	uint64_t seed)
 {
 	c->seed = seed;
 	c->nr_whole = c->nr_ruled = 0;
-	build_lines(c, log, stores, nr, durable);
+	build_lines(c, log, pending, durable);
 	if (mode == CRASH_IN_ORDER)
 		count_prefixes(c, budget);
 	else
-		count_subsets(c, log, budget);
+		count_subsets(c, budget);
 }
 
 /* ---- one state ------------------------------------------------------------------------------ */

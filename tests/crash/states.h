@@ -9,7 +9,8 @@
  *
  * That holds also for a moment in the middle of these stores: what of the later ones is not made
  * yet is as if it was lost. So a cut is wanted only where stores become durable (a fence), and
- * where what is allowed changes (an operation ends).
+ * where what is allowed changes (an operation ends). Whose stores a fence makes durable is told in
+ * pending.h.
  *
  * In order (CRASH_IN_ORDER): the caches survive, or only the process dies; then what is there is
  * the stores up to some moment, and one of them up to some word. A cut is wanted at each store.
@@ -21,6 +22,7 @@
 
 #include "tests/crash/log.h"
 #include "tests/crash/memory.h"
+#include "tests/crash/pending.h"
 
 enum crash_mode { CRASH_FLUSHED, CRASH_IN_ORDER };
 
@@ -71,10 +73,10 @@ struct crash_cut {
 void crash_cut_init(struct crash_cut *c);
 void crash_cut_fini(struct crash_cut *c);
 
-/* Of the events of log (STOREs) whose numbers are given; IN_ORDER: one at most. durable is what
+/* Of what is not durable yet, in the order of log; IN_ORDER: one store at most. durable is what
  * they were made to. About budget states; the same for equal arguments. */
 void crash_cut_build(struct crash_cut *c, enum crash_mode mode, const struct crash_log *log,
-	const size_t *stores, size_t nr, const struct crash_memory *durable, uint32_t budget,
+	const struct crash_pending *pending, const struct crash_memory *durable, uint32_t budget,
 	uint64_t seed);
 
 /* m, which is equal to what is durable, becomes state i of nr_states. */

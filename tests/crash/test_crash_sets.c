@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The workloads themselves: each does what the model says, with no crash at all. */
+#include <errno.h>
 #include <string.h>
 
 #include "tests/crash/crash.h"
@@ -83,6 +84,7 @@ START_TEST(test_sizes)
 	ck_assert_uint_eq(crash_set_size(CRASH_PAIRS), crash_set_size(CRASH_SYNCED));
 	ck_assert_uint_ge(crash_set_size(CRASH_TRIPLES), 2000);
 	ck_assert_uint_ge(crash_set_size(CRASH_LONG), 100);
+	ck_assert_uint_ge(crash_set_size(CRASH_TOGETHER), 100);
 }
 END_TEST
 
@@ -106,6 +108,28 @@ START_TEST(test_texts)
 }
 END_TEST
 
+/* One after the other, each does what the model says of it. */
+START_TEST(test_together)
+{
+	run_some(CRASH_TOGETHER, (uint64_t)_i * SHARE, SHARE);
+}
+END_TEST
+
+START_TEST(test_ampersand)
+{
+	static const char *const wrong[] = { "create a & ", "create a | & create b",
+		"create a & create b & create c", "create a & create b; create c" };
+	struct crash_workload w;
+
+	ck_assert_int_eq(crash_workload_parse("create a | create b & unlink a", &w), 0);
+	ck_assert(w.together);
+	ck_assert_int_eq(crash_workload_parse("create a | create b; unlink a", &w), 0);
+	ck_assert(!w.together);
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		ck_assert_msg(crash_workload_parse(wrong[i], &w) == -EINVAL, "%s", wrong[i]);
+}
+END_TEST
+
 static int shares(enum crash_set set, uint64_t share)
 {
 	return (int)((crash_set_size(set) + share - 1) / share);
@@ -120,6 +144,8 @@ int main(void)
 		{ "pairs", test_pairs, shares(CRASH_PAIRS, SHARE) },
 		{ "synced", test_synced, shares(CRASH_SYNCED, SHARE) },
 		{ "triples", test_triples, shares(CRASH_TRIPLES, SHARE) },
+		{ "together", test_together, shares(CRASH_TOGETHER, SHARE) },
+		{ "ampersand", test_ampersand, 0 },
 		{ "long", test_long, shares(CRASH_LONG, 20) },
 	};
 

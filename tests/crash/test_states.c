@@ -9,13 +9,11 @@
 #include "tests/crash/states.h"
 #include "tests/unit/suite.h"
 
-#define MANY 4096
-
 struct stage {
 	struct crash_memory durable, scratch;
 	struct crash_log log;
 	struct crash_cut cut;
-	size_t stores[MANY], nr;
+	struct crash_pending pending;
 };
 
 static void stage_init(struct stage *s)
@@ -33,18 +31,40 @@ static void stage_fini(struct stage *s)
 	crash_memory_fini(&s->scratch);
 	crash_log_fini(&s->log);
 	crash_cut_fini(&s->cut);
+	crash_pending_fini(&s->pending);
+}
+
+static void store_bytes(struct stage *s, uint64_t off, const void *bytes, size_t len)
+{
+	crash_log_store(&s->log, off, bytes, len);
+	crash_pending_store(&s->pending, &s->log, s->log.nr - 1);
 }
 
 /* The word w of the device becomes v, at some time. */
 static void store(struct stage *s, uint64_t w, uint64_t v)
 {
-	s->stores[s->nr++] = s->log.nr;
-	crash_log_store(&s->log, w * 8, &v, sizeof(v));
+	store_bytes(s, w * 8, &v, sizeof(v));
 }
 
 static void build(struct stage *s, enum crash_mode mode, uint32_t budget)
 {
-	crash_cut_build(&s->cut, mode, &s->log, s->stores, s->nr, &s->durable, budget, 7);
+	crash_cut_build(&s->cut, mode, &s->log, &s->pending, &s->durable, budget, 7);
+}
+
+static void become_durable(void *arg, const struct crash_span *span)
+{
+	const uint8_t *bytes;
+	struct stage *s = arg;
+
+	bytes = crash_span_bytes(&s->log, span);
+	crash_memory_store(&s->durable, span->off, bytes, span->end - span->off);
+}
+
+static void fence(struct stage *s, unsigned int thread)
+{
+	crash_pending_fence(&s->pending, thread, become_durable, s);
+	crash_memory_revert(&s->scratch, &s->durable);
+	crash_memory_take(&s->scratch, &s->durable, s->durable.dirty, s->durable.nr_dirty);
 }
 
 static void become(struct stage *s, uint64_t i)
@@ -136,8 +156,7 @@ START_TEST(lines_before_words)
 	bool torn = false;
 
 	stage_init(&s);
-	s.stores[s.nr++] = 0;
-	crash_log_store(&s.log, 0, ones, sizeof(ones));
+	store_bytes(&s, 0, ones, sizeof(ones));
 	build(&s, CRASH_FLUSHED, 8);
 	ck_assert_int_eq(s.cut.scheme, CRASH_ALL_LINES);
 	ck_assert_uint_eq(s.cut.nr_whole, 4);
@@ -197,8 +216,7 @@ START_TEST(words_of_a_header)
 	stage_init(&s);
 	for (unsigned int i = 0; i < 1000; i++)
 		words[i] = 1;
-	s.stores[s.nr++] = 0;
-	crash_log_store(&s.log, 0, words, sizeof(words));
+	store_bytes(&s, 0, words, sizeof(words));
 	build(&s, CRASH_FLUSHED, 64);
 	ck_assert_int_eq(s.cut.scheme, CRASH_EXTREMES);
 	for (uint64_t i = 0; i < s.cut.nr_states; i++) {
@@ -226,8 +244,7 @@ START_TEST(no_torn_word)
 	struct stage s;
 
 	stage_init(&s);
-	s.stores[s.nr++] = s.log.nr;
-	crash_log_store(&s.log, 2, bytes, sizeof(bytes));
+	store_bytes(&s, 2, bytes, sizeof(bytes));
 	build(&s, CRASH_FLUSHED, 64);
 	ck_assert_uint_eq(s.cut.nr_states, 4);
 	for (uint64_t i = 0; i < 4; i++) {
@@ -245,8 +262,7 @@ START_TEST(prefixes)
 	struct stage s;
 
 	stage_init(&s);
-	s.stores[s.nr++] = s.log.nr;
-	crash_log_store(&s.log, 56, three, sizeof(three));
+	store_bytes(&s, 56, three, sizeof(three));
 	build(&s, CRASH_IN_ORDER, 64);
 	CK_STATES(&s, at, 0, 100, 120, 123);
 	stage_fini(&s);
@@ -262,8 +278,7 @@ START_TEST(prefixes_of_a_large_store)
 	stage_init(&s);
 	for (unsigned int i = 0; i < 1000; i++)
 		words[i] = 1;
-	s.stores[s.nr++] = 0;
-	crash_log_store(&s.log, 0, words, sizeof(words));
+	store_bytes(&s, 0, words, sizeof(words));
 	build(&s, CRASH_IN_ORDER, 16);
 	ck_assert_uint_eq(s.cut.nr_states, 16);
 	for (uint64_t i = 0; i < 16; i++) {
@@ -347,32 +362,36 @@ static unsigned int nr_wrong(struct stage *s, enum crash_mode mode)
 		become(s, i);
 		n += !toy_holds(s);
 	}
-	crash_memory_revert(&s->scratch, &s->durable);
-	for (size_t i = 0; i < s->nr; i++) {
-		const struct crash_event *e = &s->log.events[s->stores[i]];
-
-		crash_memory_store(&s->durable, e->off, crash_log_bytes(&s->log, e), e->len);
-		crash_memory_store(&s->scratch, e->off, crash_log_bytes(&s->log, e), e->len);
-	}
-	s->nr = 0;
 	return n;
 }
 
 /* As the explorer goes through a log. */
-static unsigned int toy_wrong(enum crash_mode mode, bool fence)
+static unsigned int walk_wrong(struct stage *s, enum crash_mode mode)
 {
 	unsigned int n = 0;
+
+	crash_pending_clear(&s->pending);
+	for (size_t i = 0; i < s->log.nr; i++) {
+		const struct crash_event *e = &s->log.events[i];
+
+		if (e->kind == CRASH_STORE)
+			crash_pending_store(&s->pending, &s->log, i);
+		if ((mode == CRASH_IN_ORDER) != (e->kind == CRASH_STORE))
+			continue;
+		n += nr_wrong(s, mode);
+		fence(s, e->thread);
+	}
+	return n;
+}
+
+static unsigned int toy_wrong(enum crash_mode mode, bool fence)
+{
 	struct stage s;
+	unsigned int n;
 
 	stage_init(&s);
 	toy_write(&s, fence);
-	s.nr = 0;
-	for (size_t i = 0; i < s.log.nr; i++) {
-		if (s.log.events[i].kind == CRASH_STORE)
-			s.stores[s.nr++] = i;
-		if ((mode == CRASH_IN_ORDER) == (s.log.events[i].kind == CRASH_STORE))
-			n += nr_wrong(&s, mode);
-	}
+	n = walk_wrong(&s, mode);
 	stage_fini(&s);
 	return n;
 }
@@ -384,6 +403,24 @@ START_TEST(toy_recovery)
 	/* Where order is all there is, a fence makes no difference. */
 	ck_assert_uint_eq(toy_wrong(CRASH_IN_ORDER, true), 0);
 	ck_assert_uint_eq(toy_wrong(CRASH_IN_ORDER, false), 0);
+}
+END_TEST
+
+/* The payload's fence is another thread's. */
+START_TEST(toy_fence_of_another)
+{
+	struct stage s;
+
+	stage_init(&s);
+	for (uint64_t w = 0; w < PAYLOAD_LINES * 8; w++)
+		store(&s, w, 1);
+	s.log.thread = 1;
+	crash_log_note(&s.log, CRASH_FENCE);
+	s.log.thread = CRASH_MAIN;
+	store(&s, FLAG_WORD, 1);
+	crash_log_note(&s.log, CRASH_FENCE);
+	ck_assert_uint_ne(walk_wrong(&s, CRASH_FLUSHED), 0);
+	stage_fini(&s);
 }
 END_TEST
 
@@ -399,7 +436,7 @@ START_TEST(planes)
 	crash_planes_init(p);
 	crash_planes_store(p, 0, 4096, &v, 8);
 	store(&s, 0, 4);
-	crash_cut_build(&s.cut, CRASH_FLUSHED, &s.log, s.stores, 1, &p->plane[0].durable, 64, 0);
+	crash_cut_build(&s.cut, CRASH_FLUSHED, &s.log, &s.pending, &p->plane[0].durable, 64, 0);
 	crash_planes_apply(p, 1, &s.cut, 1);
 	crash_planes_store(p, 1, 8192, &v, 8);
 	ck_assert_uint_eq(p->plane[2].scratch.hash, p->plane[1].durable.hash);
@@ -435,6 +472,7 @@ int main(void)
 		{ "prefixes of a large store", prefixes_of_a_large_store, 0 },
 		{ "hashes", hashes, 0 },
 		{ "toy recovery", toy_recovery, 0 },
+		{ "toy recovery, another's fence", toy_fence_of_another, 0 },
 		{ "planes", planes, 0 },
 	};
 

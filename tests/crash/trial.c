@@ -7,6 +7,7 @@
 #include <syslog.h>
 
 #include "tests/crash/clock.h"
+#include "tests/crash/record.h"
 #include "tests/crash/verify.h"
 
 /* When recovery begins, on the clock of the workload. */
@@ -84,27 +85,57 @@ static bool verify(struct crash_trial *t, const char *when, bool want_clean, boo
 	return true;
 }
 
+/* Whether the step explains what is found; adds to why if it does not. */
+static bool judge_step(const struct crash_trials *trials, const struct crash_step *step,
+	const struct crash_snap *found, char *why, size_t size)
+{
+	size_t used = strlen(why);
+	char one[256] = "";
+
+	if (crash_judge(trials->world, step->op, trials->snaps[step->before],
+		    trials->snaps[step->after], found, one))
+		return true;
+	snprintf(why + used, size - used, "%s%s", used ? "; or " : "", one);
+	return false;
+}
+
+static bool judge_both(const struct crash_trials *trials, const struct crash_snap *found)
+{
+	const struct crash_snap *after[2] = { trials->snaps[CRASH_SNAP_ONE(0)],
+		trials->snaps[CRASH_SNAP_ONE(1)] };
+	char why[256];
+
+	return crash_judge_both(trials->world, trials->snaps[CRASH_SNAP_BEFORE], after, found, why);
+}
+
+static void print_steps(const struct crash_trials *trials, const struct crash_moment *m,
+	const struct crash_snap *found, FILE *to)
+{
+	for (unsigned int i = 0; i < m->nr_steps; i++) {
+		fputs("what was there before, and what was found:\n", to);
+		crash_snap_print_diff(to, trials->snaps[m->step[i].before], found);
+		fputs("what is there afterwards, and what was found:\n", to);
+		crash_snap_print_diff(to, trials->snaps[m->step[i].after], found);
+	}
+}
+
 static bool judge(struct crash_trials *trials, struct crash_trial *t, struct ddfs_fs *fs,
 	const struct crash_moment *m)
 {
-	const struct crash_snap *before = trials->snaps[m->before];
-	const struct crash_snap *after = trials->snaps[m->after];
 	struct crash_snap *found;
-	char why[256] = "";
-	bool ok;
+	char why[256] = "", all[sizeof(t->why)] = "";
+	bool ok = false;
 
 	found = crash_snap_take(fs, why);
 	if (!found)
 		return fail(t, "it can't be read: %s", why);
-	ok = crash_judge(trials->world, m->op, before, after, found, why);
-	if (!ok && t->detail) {
-		fputs("what was there before, and what was found:\n", t->detail);
-		crash_snap_print_diff(t->detail, before, found);
-		fputs("what is there afterwards, and what was found:\n", t->detail);
-		crash_snap_print_diff(t->detail, after, found);
-	}
+	for (unsigned int i = 0; i < m->nr_steps && !ok; i++)
+		ok = judge_step(trials, &m->step[i], found, all, sizeof(all));
+	ok = ok || (m->both && judge_both(trials, found));
+	if (!ok && t->detail)
+		print_steps(trials, m, found, t->detail);
 	crash_snap_delete(found);
-	return ok || fail(t, "%s", why);
+	return ok || fail(t, "%s", all);
 }
 
 static bool use(struct crash_trial *t, struct ddfs_fs *fs)

@@ -7,14 +7,8 @@
 
 #include "tests/crash/crash.h"
 #include "tests/crash/memory.h"
+#include "tests/crash/moment.h"
 #include "tests/crash/seen.h"
-
-/* What may be found: between two snapshots of an operation, or exactly one. */
-struct crash_moment {
-	unsigned int op;	    /* that runs, or the one that returned last */
-	unsigned int before, after; /* snapshots */
-	uint64_t key;		    /* equal moments have equal ones */
-};
 
 /* What trials of one workload share. */
 struct crash_trials {

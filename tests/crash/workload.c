@@ -15,7 +15,7 @@
 const char *crash_set_name(enum crash_set set)
 {
 	static const char *const names[CRASH_SETS] = { "singles", "pairs", "synced", "triples",
-		"long" };
+		"long", "together" };
 
 	return names[set];
 }
@@ -40,7 +40,7 @@ uint64_t crash_set_size(enum crash_set set)
 	uint64_t nr_singles;
 	const char *none = single(UINT64_MAX, &nr_singles);
 	const uint64_t sizes[CRASH_SETS] = { none ? 0 : nr_singles, nr_pairs, nr_pairs, NR_TRIPLES,
-		NR_LONG };
+		NR_LONG, workload_nr_together };
 
 	return sizes[set];
 }
@@ -102,11 +102,21 @@ static int check_op(const char *text, bool prepares, unsigned int nr)
 	return err;
 }
 
+/* What stands behind the bar has an "&". */
+static int check_together(const char *text)
+{
+	if (!strchr(text, ';') && strchr(text, '&') == strrchr(text, '&'))
+		return 0;
+	fprintf(stderr, "'%s': two operations are made at the same time, and no others\n", text);
+	return -EINVAL;
+}
+
 static int parse_ops(char *text, bool prepares, unsigned int *nr, struct crash_workload *out)
 {
+	const char *between = prepares ? ";" : ";&";
 	char *save;
 
-	for (char *op = strtok_r(text, ";", &save); op; op = strtok_r(NULL, ";", &save)) {
+	for (char *op = strtok_r(text, between, &save); op; op = strtok_r(NULL, between, &save)) {
 		int err;
 
 		op += strspn(op, " ");
@@ -122,6 +132,15 @@ static int parse_ops(char *text, bool prepares, unsigned int *nr, struct crash_w
 			return err;
 	}
 	return 0;
+}
+
+static int parse_behind(char *text, unsigned int *nr, struct crash_workload *out)
+{
+	int err;
+
+	out->together = strchr(text, '&') != NULL;
+	err = out->together ? check_together(text) : 0;
+	return err ? err : parse_ops(text, false, nr, out);
 }
 
 int crash_workload_parse(const char *text, struct crash_workload *out)
@@ -144,9 +163,10 @@ int crash_workload_parse(const char *text, struct crash_workload *out)
 	}
 	nr_prepare = nr;
 	if (!err)
-		err = parse_ops(bar ? bar + 1 : copy, false, &nr, &w);
-	if (!err && nr == nr_prepare) {
-		fprintf(stderr, "'%s': no operation behind the preparation\n", text);
+		err = parse_behind(bar ? bar + 1 : copy, &nr, &w);
+	if (!err && nr <= nr_prepare + w.together) {
+		fprintf(stderr, "'%s': no operation %s\n", text,
+			w.together ? "on one side of the '&'" : "behind the preparation");
 		err = -EINVAL;
 	}
 	free(copy);
@@ -188,6 +208,16 @@ static void make_pair(char *text, uint64_t i, const char *between)
 	join(text, workload_steps[i % workload_nr_steps]);
 }
 
+/* What has no preparation of its own has the stage. */
+static void make_together(char *text, const char *pair)
+{
+	if (!strchr(pair, '|')) {
+		join(text, workload_together_stage);
+		join(text, " | ");
+	}
+	join(text, pair);
+}
+
 /* Behind the stage: which options they have is random too. */
 static void make_random(char *text, enum crash_set set, uint64_t seed, uint64_t i)
 {
@@ -209,6 +239,8 @@ void crash_workload_get(enum crash_set set, uint64_t seed, uint64_t i, struct cr
 
 	if (set == CRASH_SINGLES) {
 		join(text, single(i, &nr));
+	} else if (set == CRASH_TOGETHER) {
+		make_together(text, workload_together[i]);
 	} else if (set == CRASH_PAIRS || set == CRASH_SYNCED) {
 		join(text, workload_stage);
 		join(text, " | ");

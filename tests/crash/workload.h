@@ -18,6 +18,11 @@ extern const char workload_stage[];
 extern const char *const workload_steps[];
 extern const size_t workload_nr_steps;
 
+/* Two at the same time: "create d/c & unlink a", behind a stage of their own; or texts, whole. */
+extern const char workload_together_stage[];
+extern const char *const workload_together[];
+extern const size_t workload_nr_together;
+
 /* A random operation on the stage's names, to out. */
 void workload_random_step(struct rng *r, char out[256]);
 

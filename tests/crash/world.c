@@ -38,12 +38,13 @@ static void add_op(struct crash_world *w, const char *text)
 static void add_ops(struct crash_world *w, const char *text, const char *end)
 {
 	while (text < end) {
-		const char *stop = memchr(text, ';', (size_t)(end - text));
+		const char *stop = text + strcspn(text, ";&");
 		char *one;
 		size_t n;
 
 		text += strspn(text, " ");
-		n = (size_t)((stop ? stop : end) - text);
+		stop = stop < end ? stop : end;
+		n = (size_t)(stop - text);
 		while (n && text[n - 1] == ' ')
 			n--;
 		one = strndup(text, n);
@@ -51,7 +52,7 @@ static void add_ops(struct crash_world *w, const char *text, const char *end)
 		if (n && strncmp(one, "with ", 5) != 0)
 			add_op(w, one);
 		free(one);
-		text = stop ? stop + 1 : end;
+		text = stop < end ? stop + 1 : end;
 	}
 }
 
@@ -90,6 +91,9 @@ void crash_world_delete(struct crash_world *w)
 	for (unsigned int i = 0; i < WORLD_PINS; i++)
 		if (w->pin[i].node)
 			snap_node_put(w->pin[i].node);
+	for (unsigned int i = 0; i < w->nr_names; i++)
+		free(w->name[i].path);
+	free(w->name);
 	crash_snap_delete(w->model);
 	free(w->op);
 	free(w->result);
@@ -199,6 +203,42 @@ void crash_world_run(struct crash_world *w, struct ddfs_fs *fs, unsigned int op)
 {
 	run_one(w, fs, w->nr_prepare + op);
 	compare(w, fs, &w->op[w->nr_prepare + op]);
+}
+
+/* ---- two at the same time ------------------------------------------------------------------- */
+
+void crash_world_find_names(struct crash_world *w, struct ddfs_fs *fs)
+{
+	for (unsigned int i = w->nr_prepare; i < w->nr_ops; i++) {
+		if (w->op[i].path)
+			world_keep_name(w, fs, w->op[i].path);
+		if (w->op[i].to)
+			world_keep_name(w, fs, w->op[i].to);
+	}
+}
+
+void crash_world_call(struct crash_world *w, struct ddfs_fs *fs, unsigned int op)
+{
+	unsigned int i = w->nr_prepare + op;
+
+	w->result[i] = w->op[i].kind->call(w, fs, &w->op[i]);
+}
+
+void crash_world_note(struct crash_world *w, struct ddfs_fs *fs)
+{
+	bool lazy = false;
+
+	for (unsigned int i = w->nr_prepare; i < w->nr_ops; i++) {
+		const char *path = w->op[i].to ? w->op[i].to : w->op[i].path;
+
+		w->target[i] = path ? world_kept_id(w, path) : 0;
+		if (!w->target[i])
+			w->target[i] = target_of(w, fs, &w->op[i]);
+		lazy |= is_lazy(w, i);
+	}
+	/* Which came first is not known. */
+	for (unsigned int i = w->nr_prepare; i < w->nr_ops; i++)
+		w->lazy[i] = lazy;
 }
 
 void crash_world_close(struct crash_world *w, struct ddfs_fs *fs)

@@ -16,6 +16,12 @@ struct world_handle {
 	struct snap_node *node;
 };
 
+/* What a path led to before two operations were made at the same time. */
+struct world_name {
+	char *path;
+	ddfs_id id;
+};
+
 struct world_pin {
 	uint64_t id;
 	struct snap_node *node; /* NULL: free */
@@ -33,6 +39,8 @@ struct crash_world {
 	bool full;   /* the model does not know how much room there is */
 	int64_t got; /* what the call that is being compared returned */
 	struct world_handle handle[WORLD_HANDLES];
+	struct world_name *name;
+	unsigned int nr_names;
 	struct world_pin pin[WORLD_PINS];
 	struct ddfs_pin_owner owner;
 	struct ddfs_holder *holder;
@@ -46,8 +54,12 @@ _Noreturn __attribute__((format(printf, 3, 4))) void world_wrong(
 
 int world_get(struct crash_world *w, struct ddfs_fs *fs, const char *path, struct ddfs_inode **out);
 /* The directory, and the last component of path. */
-int world_get_parent(
-	struct ddfs_fs *fs, const char *path, struct ddfs_inode **dir, const char **name);
+int world_get_parent(struct crash_world *w, struct ddfs_fs *fs, const char *path,
+	struct ddfs_inode **dir, const char **name);
+/* From here on path is known to lead where it does, and what is above it. */
+void world_keep_name(struct crash_world *w, struct ddfs_fs *fs, const char *path);
+/* 0: path is not known. */
+ddfs_id world_kept_id(const struct crash_world *w, const char *path);
 
 /* ---- and in the model ---- */
 

@@ -24,11 +24,38 @@ static int step(struct ddfs_inode **ip, const char *name, size_t len)
 	return err ? err : ddfs_inode_get(fs, e.attr.id, ip);
 }
 
-static int walk(struct ddfs_fs *fs, const char *path, size_t len, struct ddfs_inode **out)
+static bool leads_to(const struct world_name *n, const char *path, size_t len)
+{
+	size_t own = strlen(n->path);
+
+	return own <= len && memcmp(n->path, path, own) == 0 && (own == len || path[own] == '/');
+}
+
+/* How much of path is known by its number; none: the root is. */
+static size_t known_part(const struct crash_world *w, const char *path, size_t len, ddfs_id *id)
+{
+	size_t best = 0;
+
+	*id = DDFS_ID_ROOT;
+	for (unsigned int i = 0; i < w->nr_names; i++) {
+		if (!leads_to(&w->name[i], path, len) || strlen(w->name[i].path) <= best)
+			continue;
+		best = strlen(w->name[i].path);
+		*id = w->name[i].id;
+	}
+	return best;
+}
+
+static int walk(struct crash_world *w, struct ddfs_fs *fs, const char *path, size_t len,
+	struct ddfs_inode **out)
 {
 	const char *end = path + len;
-	int err = ddfs_inode_get(fs, DDFS_ID_ROOT, out);
+	ddfs_id id;
+	int err;
 
+	path += known_part(w, path, len, &id);
+	path += path < end && *path == '/';
+	err = ddfs_inode_get(fs, id, out);
 	while (!err && path < end) {
 		const char *slash = memchr(path, '/', (size_t)(end - path));
 		size_t n = (size_t)((slash ? slash : end) - path);
@@ -52,18 +79,53 @@ int world_get(struct crash_world *w, struct ddfs_fs *fs, const char *path, struc
 	const struct world_handle *h;
 
 	if (*path != '@')
-		return walk(fs, path, strlen(path), out);
+		return walk(w, fs, path, strlen(path), out);
 	h = world_handle(w, path + 1);
 	/* The open file has a reference, so this is another one. */
 	return h ? ddfs_inode_get(fs, ddfs_inode_id(h->ip), out) : -EBADF;
 }
 
-int world_get_parent(
-	struct ddfs_fs *fs, const char *path, struct ddfs_inode **dir, const char **name)
+static const struct world_name *find_name(const struct crash_world *w, const char *path, size_t len)
+{
+	for (unsigned int i = 0; i < w->nr_names; i++)
+		if (strlen(w->name[i].path) == len && memcmp(w->name[i].path, path, len) == 0)
+			return &w->name[i];
+	return NULL;
+}
+
+static void keep_one(struct crash_world *w, struct ddfs_fs *fs, const char *path, size_t len)
+{
+	struct ddfs_inode *ip;
+
+	if (find_name(w, path, len) || walk(w, fs, path, len, &ip))
+		return;
+	w->name = realloc(w->name, (w->nr_names + 1) * sizeof(*w->name));
+	if (!w->name)
+		abort();
+	w->name[w->nr_names++] = (struct world_name){ strndup(path, len), ddfs_inode_id(ip) };
+	ddfs_inode_put(ip);
+}
+
+void world_keep_name(struct crash_world *w, struct ddfs_fs *fs, const char *path)
+{
+	for (size_t n = 1; *path && *path != '@' && n <= strlen(path); n++)
+		if (!path[n] || path[n] == '/')
+			keep_one(w, fs, path, n);
+}
+
+ddfs_id world_kept_id(const struct crash_world *w, const char *path)
+{
+	const struct world_name *n = find_name(w, path, strlen(path));
+
+	return n ? n->id : 0;
+}
+
+int world_get_parent(struct crash_world *w, struct ddfs_fs *fs, const char *path,
+	struct ddfs_inode **dir, const char **name)
 {
 	const char *slash = strrchr(path, '/');
 	struct ddfs_attr a;
-	int err = walk(fs, path, slash ? (size_t)(slash - path) : 0, dir);
+	int err = walk(w, fs, path, slash ? (size_t)(slash - path) : 0, dir);
 
 	*name = slash ? slash + 1 : path;
 	if (err)
