@@ -97,7 +97,8 @@ static int fault_range(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t off, 
 	if (!err && ddfs_le32(ddfs_inode_view(ip, NULL)->flags) &
 			    (DDFS_FLAG_IMMUTABLE | DDFS_FLAG_APPEND))
 		err = -EPERM;
-	if (err)
+	/* Nothing of it lies before the end of file: not even the block that off is in. */
+	if (err || off == end)
 		return err;
 	return ddfs_file_fault(op, ip, off >> DDFS_BLOCK_SHIFT, ddfs_file_end_block(end));
 }

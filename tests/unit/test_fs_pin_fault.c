@@ -54,6 +54,34 @@ START_TEST(fault)
 }
 END_TEST
 
+/* A range of which nothing lies before the end of file: no page is made for it. */
+START_TEST(fault_behind_end)
+{
+	static const uint64_t offs[] = { BLK, BLK + 1, 5 * BLK - 1, MIB, (UINT64_C(1) << 40) - 1 };
+	struct ddfs_attr before, after;
+	struct ddfs_file_extent e;
+	struct pin_stage s;
+	struct ddfs_inode *ip;
+	uint64_t next;
+
+	stage_init(&s, 32 * MIB, BLK, NULL);
+	ip = stage_file(&s, "file", BLK);
+	ddfs_getattr(ip, &before);
+	for (unsigned int i = 0; i < 2 * NR(offs); i++) {
+		uint64_t off = offs[i / 2];
+
+		ck_assert_int_eq(ddfs_layout_query(ip, off, i % 2, true, &e, 1, &next), 0);
+		ck_assert_uint_eq(next, off);
+	}
+	ddfs_getattr(ip, &after);
+	ck_assert_uint_eq(after.sectors, before.sectors);
+	ck_assert_uint_eq(after.size, before.size);
+	ddfs_inode_put(ip);
+	ck_image(&s.ram.media);
+	stage_fini(&s);
+}
+END_TEST
+
 START_TEST(fault_without_space)
 {
 	struct ddfs_attr before, after;
@@ -326,6 +354,7 @@ int main(void)
 {
 	struct suite_case cases[] = {
 		{ "fault", fault, 0 },
+		{ "fault behind end", fault_behind_end, 0 },
 		{ "fault without space", fault_without_space, 0 },
 		{ "fault large", fault_large, 2 },
 		{ "grow", grow, 0 },
