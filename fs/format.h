@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* Fixed-width little-endian integers. Structs, so that none is used without conversion. */
@@ -440,5 +441,18 @@ enum ddfs_xattr_prefix {
 	DDFS_XATTR_SECURITY = 3, /* "security." */
 	DDFS_XATTR_SYSTEM = 4,	 /* "system." */
 };
+
+/* Whether there can be an xattr of that prefix and, behind it, these len bytes. */
+static inline bool ddfs_xattr_name_is_possible(uint8_t prefix, const uint8_t *rest, size_t len)
+{
+	static const uint8_t prefix_len[] = { 0, 5, 8, 9, 7 };
+
+	if (!prefix || prefix > DDFS_XATTR_SYSTEM || !len || len > 255u - prefix_len[prefix])
+		return false;
+	if (prefix == DDFS_XATTR_SYSTEM)
+		return (len == 16 && !memcmp(rest, "posix_acl_access", 16)) ||
+		       (len == 17 && !memcmp(rest, "posix_acl_default", 17));
+	return !memchr(rest, 0, len);
+}
 
 #endif

@@ -40,7 +40,7 @@ static int list_add(struct list *l, uint8_t prefix, const char *suffix, size_t l
 	const char *p = ddfs_xattr_prefix(prefix);
 	size_t need;
 
-	if (!p)
+	if (!ddfs_xattr_name_is_possible(prefix, (const uint8_t *)suffix, len))
 		return -EUCLEAN;
 	need = strlen(p) + len + 1;
 	if (l->size) {

@@ -69,7 +69,9 @@ bool ddfs_xattr_inline_valid(const struct ddfs_inode_disk *di)
 	while (pos < end) {
 		const struct ddfs_inline_xattr *x = (const void *)(di->xattr + pos);
 
-		if (end - pos < sizeof(*x) || !ddfs_xattr_prefix(x->prefix) || !x->name_len)
+		if (end - pos < sizeof(*x) || end - pos - sizeof(*x) < x->name_len ||
+			!ddfs_xattr_name_is_possible(
+				x->prefix, (const uint8_t *)(x + 1), x->name_len))
 			return false;
 		pos += (unsigned int)sizeof(*x) + x->name_len + x->val_len;
 	}

@@ -7,11 +7,6 @@
 #define MAX_VALUE 65536u
 #define IN_BLOCKS 1 /* a record's type */
 
-static bool prefix_holds(uint8_t prefix)
-{
-	return prefix >= DDFS_XATTR_USER && prefix <= DDFS_XATTR_SYSTEM;
-}
-
 /* ---- inline --------------------------------------------------------------------------------- */
 
 static int tell_inline(const struct ddfs_image_trip *t, const struct ddfs_inline_xattr *x)
@@ -25,7 +20,7 @@ static int tell_inline(const struct ddfs_image_trip *t, const struct ddfs_inline
 		.value = bytes + x->name_len,
 	};
 
-	if (!prefix_holds(x->prefix)) {
+	if (!ddfs_xattr_name_is_possible(x->prefix, bytes, x->name_len)) {
 		ddfs_image_trip_fault(t, DDFS_FAULT_XATTR, 0, 0, 0);
 		return 0;
 	}
@@ -161,7 +156,8 @@ int ddfs_image_xattr_value(
 
 static bool xattr_holds(const struct ddfs_image_record *r)
 {
-	return r->name_len >= 2 && prefix_holds(r->name[0]) &&
+	return r->name_len >= 2 &&
+	       ddfs_xattr_name_is_possible(r->name[0], r->name + 1, r->name_len - 1u) &&
 	       (!r->type || (r->type == IN_BLOCKS && r->val_len == sizeof(struct ddfs_xattr_ref)));
 }
 

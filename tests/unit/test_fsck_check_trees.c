@@ -318,6 +318,30 @@ static void inline_prefix(struct rule_stage *s)
 	RULE_SEAL(s, di);
 }
 
+static void inline_nul(struct rule_stage *s)
+{
+	struct ddfs_inode_disk *di = rule_find(s, "inline");
+
+	di->xattr[sizeof(struct ddfs_inline_xattr)] = 0;
+	RULE_SEAL(s, di);
+}
+
+static void inline_system(struct rule_stage *s)
+{
+	struct ddfs_inode_disk *di = rule_find(s, "inline");
+
+	di->xattr[0] = DDFS_XATTR_SYSTEM;
+	RULE_SEAL(s, di);
+}
+
+static void xattr_system(struct rule_stage *s)
+{
+	struct rule_record r = one_xattr(s, "\1medium");
+
+	*(uint8_t *)(r.record + 1) = DDFS_XATTR_SYSTEM;
+	RULE_SEAL(s, r.leaf);
+}
+
 /* ---- the table ------------------------------------------------------------------------------ */
 
 /* What a record that does not hold brings along for its inode. */
@@ -351,12 +375,15 @@ static const struct rule rules[] = {
 	{ "names: index", names_index, "references out of order", 0, false, NULL },
 	{ "names: depth", names_depth, "more levels", 0, false, LOST },
 	{ "xattr: prefix", xattr_prefix, "a name or kind", DDFS_FSCK_HASH_ANY, false, NULL },
+	{ "xattr: system", xattr_system, "a name or kind", DDFS_FSCK_HASH_ANY, false, NULL },
 	{ "xattr: kind", xattr_kind, "a name or kind", 0, false, NULL },
 	{ "xattr: long", chain_long, "a value of another length than its reference says (block ", 0,
 		false, NULL },
 	{ "xattr: ring", chain_ring, "the list of its attributes", 0, false, NULL },
 	{ "inline: short", inline_short, "does not fill", 0, false, NULL },
 	{ "inline: prefix", inline_prefix, "the list of its attributes has", 0, false, NULL },
+	{ "inline: NUL", inline_nul, "the list of its attributes has", 0, false, NULL },
+	{ "inline: system", inline_system, "the list of its attributes has", 0, false, NULL },
 };
 #define NR_RULES ((int)(sizeof(rules) / sizeof(rules[0])))
 
