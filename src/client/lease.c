@@ -301,7 +301,10 @@ int ddfs_lease_is_recalled(const struct ddfs_lease *lease)
 
 	if (ret)
 		return ret;
-	if (poll(&p, 1, 0) < 0)
+	/* A signal that has come is told of even if there is no time to wait for one. */
+	while ((ret = poll(&p, 1, 0)) < 0 && errno == EINTR)
+		;
+	if (ret < 0)
 		return ddfs_client_error(-errno, "poll: %s", strerror(errno));
 	if (p.revents & (POLLERR | POLLHUP))
 		return ddfs_client_error(-ENOTCONN, "the filesystem's daemon is gone");

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "src/client/devdaxfs.h"
@@ -83,6 +84,27 @@ static void test_poll(void)
 	ddfs_lease_delete(lease);
 	CHECK_SAME(client_wait(truncate), 0);
 	CHECK_SAME(client_file_size(fd), 0);
+}
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+/* Who looks need not know of the process's signals. */
+static void test_signals(void)
+{
+	const struct itimerval often = { { 0, 100 }, { 0, 100 } }, never = { 0 };
+	const struct sigaction action = { .sa_handler = ignore };
+	struct ddfs_lease *lease = lease_of(client_file("f", 1, 8192), 0, 0);
+	int i;
+
+	CHECK(sigaction(SIGALRM, &action, NULL) == 0);
+	CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	for (i = 0; i < 5000; i++)
+		CHECK_SAME(ddfs_lease_is_recalled(lease), 0);
+	CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+	ddfs_lease_delete(lease);
 }
 
 /* What is stored can be made durable while the change waits. */
@@ -417,6 +439,7 @@ static void test_several(void)
 
 static const struct client_test tests[] = {
 	CLIENT_TEST(poll),
+	CLIENT_TEST(signals),
 	CLIENT_TEST(sync),
 	CLIENT_TEST(given_up),
 	CLIENT_TEST(elsewhere),
