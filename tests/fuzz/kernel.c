@@ -7,14 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "src/daemon/ops.h"
 #include "src/daemon/session.h"
 #include "tests/fuzz/input.h"
 
-/* What a request that waits may take to end when it is told to. */
-#define PATIENCE_MSEC 10000
+/* What a request that waits may take to end when it is told to, however busy the machine: less than
+ * the minute after which tests/fuzz/run gives an input up. */
+#define PATIENCE_MSEC 50000
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
@@ -96,12 +98,33 @@ static void take_answer(struct kernel *k)
 	r->unique = 0;
 }
 
-static bool receive(struct kernel *k, int msec)
+static int64_t now_msec(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* libFuzzer's timer may interrupt at any moment. */
+static bool wait_answer(const struct kernel *k, int msec)
 {
 	struct pollfd p = { .fd = k->fd, .events = POLLIN };
+	int64_t end = now_msec() + msec, left = msec;
+	int ret;
+
+	do {
+		ret = poll(&p, 1, (int)left);
+		left = end - now_msec();
+	} while (ret < 0 && errno == EINTR && left > 0);
+	return ret > 0;
+}
+
+static bool receive(struct kernel *k, int msec)
+{
 	ssize_t n;
 
-	if (msec && poll(&p, 1, msec) <= 0)
+	if (msec && !wait_answer(k, msec))
 		return false;
 	n = recv(k->fd, k->answer, 2 * KERNEL_MAX_BYTES, MSG_DONTWAIT);
 	if (n <= 0)
