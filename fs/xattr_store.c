@@ -373,9 +373,12 @@ int ddfs_xattr_free_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di)
 		return 0;
 	}
 	err = ddfs_htree_walk(tx->fs, tx, &t, 0, collect, &s);
+	/* A tree of several leaves, and no name: nothing would ever be done. */
+	if (!err && !s.nr)
+		err = -ENODATA;
 	for (unsigned int i = 0; err >= 0 && i < s.nr; i++)
 		err = tree_remove(tx, &t, &s.name[i]);
-	/* Where its name's hash does not lead: nothing would ever be done. */
+	/* Nor of a name that its hash does not lead to. */
 	if (err == -ENODATA)
 		err = ddfs_corrupt(tx->fs, "inode %u: its xattrs are out of order", t.owner);
 	tree_save(di, &t);
