@@ -42,7 +42,7 @@ bool ddfs_extent_range_is_small(struct ddfs_fs *fs, const struct ddfs_tx *tx,
 	return true;
 }
 
-/* The last entry of the map. */
+/* The last entry of the map, or one of no blocks. */
 static int find_last(struct ddfs_tx *tx, const struct ddfs_inode_disk *di, struct ddfs_extent *out)
 {
 	struct ddfs_extent_path p;
@@ -50,10 +50,13 @@ static int find_last(struct ddfs_tx *tx, const struct ddfs_inode_disk *di, struc
 
 	if (err)
 		return err;
-	if (!p.nr)
-		return -ENOENT;
-	*out = p.entry[p.nr - 1];
+	*out = p.nr ? p.entry[p.nr - 1] : (struct ddfs_extent){ 0 };
 	return 0;
+}
+
+static int out_of_order(struct ddfs_tx *tx, const struct ddfs_inode_disk *di)
+{
+	return ddfs_corrupt(tx->fs, "inode %u: its extents are out of order", ddfs_le32(di->ino));
 }
 
 int ddfs_extent_trim_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32_t lblk)
@@ -66,12 +69,13 @@ int ddfs_extent_trim_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32
 		int err = find_last(tx, di, &e);
 
 		if (err)
-			return err == -ENOENT ? 0 : err;
+			return err;
 		start = ddfs_le64(e.start) & ~DDFS_EXTENT_UNWRITTEN;
 		len = ddfs_le32(e.len);
 		end = ddfs_le32(e.lblk) + len;
+		/* The caller has seen something, and would ask for ever. */
 		if (end <= lblk)
-			return 0;
+			return i ? 0 : out_of_order(tx, di);
 		from = ddfs_le32(e.lblk) > lblk ? ddfs_le32(e.lblk) : lblk;
 		start += len - (end - from);
 		if (nr_chunks(start, end - from) > budget) {
@@ -92,8 +96,7 @@ int ddfs_extent_trim_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32
 		/* In a tree out of order the way to a number may not lead to its entry: nothing
 		 * would ever be done. */
 		if (ddfs_le64(di->nr_blocks) >= blocks)
-			return ddfs_corrupt(tx->fs, "inode %u: its extents are out of order",
-				ddfs_le32(di->ino));
+			return out_of_order(tx, di);
 	}
 	return 0;
 }

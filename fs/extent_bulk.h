@@ -22,7 +22,8 @@ static inline uint32_t ddfs_file_end_block(uint64_t size)
 bool ddfs_extent_range_is_small(struct ddfs_fs *fs, const struct ddfs_tx *tx,
 	const struct ddfs_inode_disk *di, uint32_t lblk, uint32_t len);
 
-/* Free some of what is mapped at lblk and behind it, from the end, as much as fits in tx. */
+/* Free some of what is mapped at lblk and behind it, from the end, as much as fits in tx.
+ * -EUCLEAN if nothing is mapped there: who asks has seen something. */
 int ddfs_extent_trim_some(struct ddfs_tx *tx, struct ddfs_inode_disk *di, uint32_t lblk);
 
 /* Extents in memory, in order. */

@@ -88,7 +88,7 @@ int ddfs_extent_find(struct ddfs_fs *fs, const struct ddfs_tx *tx, const struct 
 		if (next < p->next)
 			p->next = next;
 		ref = (const struct ddfs_extent_ref *)n->payload + p->idx[i];
-		if (p->idx[i])
+		if (p->idx[i] && ddfs_le32(ref->lblk) > first)
 			first = ddfs_le32(ref->lblk);
 		blk = ddfs_le64(ref->child);
 	}

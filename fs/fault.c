@@ -49,14 +49,16 @@ static int find_unwritten(struct ddfs_inode *ip, uint64_t *at, uint64_t last, st
 
 /* Durable before a transaction calls it written: nobody has it mapped, nor ever sees what was
  * there. */
-static int zero(struct ddfs_fs *fs, const struct step *s)
+static int zero(const struct ddfs_inode *ip, const struct step *s)
 {
+	struct ddfs_fs *fs = ip->fs;
+
 	for (unsigned int i = 0; i < s->nr; i++) {
 		const struct ddfs_map *m = &s->run[i];
+		int err = ddfs_node_check_data(fs, ip->ino, m->pblk, m->len);
 
-		if (ddfs_node_any_verified(fs, m->pblk, m->len))
-			return ddfs_corrupt(fs, "block %llu: a file's data lies on a tree node",
-				(unsigned long long)m->pblk);
+		if (err)
+			return err;
 		fs->media->ops->set(fs->media, ddfs_block_off(m->pblk), 0, ddfs_block_off(m->len));
 	}
 	return fs->media->ops->drain(fs->media);
@@ -99,7 +101,9 @@ static int mend_some(struct ddfs_mend *d, struct ddfs_map *m)
 
 	if (!ddfs_mend_is_wanted(d->ip->fs, m))
 		return 0;
-	err = ddfs_mend_prepare(d, m);
+	err = ddfs_node_check_data(d->ip->fs, d->ip->ino, m->pblk, m->len);
+	if (!err)
+		err = ddfs_mend_prepare(d, m);
 	if (!err)
 		err = DDFS_GUARDED(d->ip->fs, map_mended(d));
 	ddfs_op_abort(d->op);
@@ -145,7 +149,7 @@ int ddfs_file_fault(struct ddfs_op *op, struct ddfs_inode *ip, uint64_t first, u
 		if (!err && s.nr && steps++ == STEPS_MAX)
 			return 1;
 		if (!err && s.nr)
-			err = zero(op->fs, &s);
+			err = zero(ip, &s);
 		while (!err && i < s.nr)
 			err = convert_some(op, ip, &s, &i);
 	}

@@ -67,10 +67,15 @@ static void store_zeroes(struct ddfs_fs *fs, uint64_t off, size_t len)
 
 /* Bad blocks are left as they are: until they are overwritten as a whole they give EIO, whatever
  * they hold, so nothing that should read as zeroes shows. */
-static void zero_good(struct ddfs_fs *fs, uint64_t off, uint64_t len)
+static int zero_good(const struct ddfs_inode *ip, uint64_t off, uint64_t len)
 {
-	uint64_t end = off + len;
+	struct ddfs_fs *fs = ip->fs;
+	uint64_t end = off + len, blk = off >> DDFS_BLOCK_SHIFT;
+	int err = ddfs_node_check_data(
+		fs, ip->ino, blk, ((end + DDFS_BLOCK_BYTES - 1) >> DDFS_BLOCK_SHIFT) - blk);
 
+	if (err)
+		return err;
 	while (off < end) {
 		uint64_t first = off >> DDFS_BLOCK_SHIFT;
 		uint64_t last = (end + DDFS_BLOCK_BYTES - 1) >> DDFS_BLOCK_SHIFT;
@@ -82,6 +87,7 @@ static void zero_good(struct ddfs_fs *fs, uint64_t off, uint64_t len)
 			store_zeroes(fs, off, stop - off);
 		off = bad.len ? ddfs_block_off(bad.start + bad.len) : end;
 	}
+	return 0;
 }
 
 int ddfs_zero_mapped(struct ddfs_inode *ip, uint64_t from, uint64_t to)
@@ -104,7 +110,9 @@ int ddfs_zero_mapped(struct ddfs_inode *ip, uint64_t from, uint64_t to)
 		if (run > to - from)
 			run = to - from;
 		if (m.kind == DDFS_MAP_WRITTEN)
-			zero_good(ip->fs, ddfs_block_off(m.pblk) + in_block, run);
+			err = zero_good(ip, ddfs_block_off(m.pblk) + in_block, run);
+		if (err)
+			return err;
 		from += run;
 	}
 	return 0;
@@ -338,12 +346,13 @@ static int write_bad(struct writer *w, const struct ddfs_map *m)
 	return err;
 }
 
-/* An extent over a node is damage that no checksum tells of; writing through it would make more. */
-static int check_data(const struct writer *w, const struct ddfs_map *m, uint64_t nr)
+static int check_data(const struct writer *w, const struct ddfs_map *m)
 {
-	if (!ddfs_node_any_verified(w->ip->fs, m->pblk, nr))
+	uint64_t nr = blocks_of(w, bytes_in(w, m->len));
+
+	if (m->kind == DDFS_MAP_HOLE)
 		return 0;
-	return ddfs_corrupt(w->ip->fs, "inode %u: its data lies on a tree node", w->ip->ino);
+	return ddfs_node_check_data(w->ip->fs, w->ip->ino, m->pblk, nr);
 }
 
 static int write_piece(struct writer *w)
@@ -353,6 +362,8 @@ static int write_piece(struct writer *w)
 	int err = ddfs_extent_lookup(w->ip->fs, NULL, ddfs_inode_view(w->ip, NULL),
 		(uint32_t)(w->off >> DDFS_BLOCK_SHIFT), &m);
 
+	if (!err)
+		err = check_data(w, &m);
 	if (err)
 		return err;
 	if (m.kind != DDFS_MAP_HOLE && ddfs_bad_any(&w->ip->fs->bad) &&
@@ -366,9 +377,6 @@ static int write_piece(struct writer *w)
 	if (m.kind == DDFS_MAP_HOLE)
 		return write_hole(w, m);
 	n = bytes_in(w, m.len);
-	err = check_data(w, &m, blocks_of(w, n));
-	if (err)
-		return err;
 	err = DDFS_GUARDED_STORE(w->ip->fs, store_over(w, m.pblk, n));
 	if (!err) {
 		w->stored = true;

@@ -53,7 +53,8 @@ static bool any_verified(const struct ddfs_fs *fs, uint64_t blk, uint64_t end)
 	return false;
 }
 
-bool ddfs_node_any_verified(const struct ddfs_fs *fs, uint64_t blk, uint64_t n)
+/* Whether any of n blocks is known to be a node. */
+static bool any_node(const struct ddfs_fs *fs, uint64_t blk, uint64_t n)
 {
 	uint64_t end = blk + n, last = (end + DDFS_CHUNK_BLOCKS - 1) / DDFS_CHUNK_BLOCKS;
 	uint64_t chunk = next_chunk(fs, blk / DDFS_CHUNK_BLOCKS, last);
@@ -65,6 +66,13 @@ bool ddfs_node_any_verified(const struct ddfs_fs *fs, uint64_t blk, uint64_t n)
 			return true;
 	}
 	return false;
+}
+
+int ddfs_node_check_data(struct ddfs_fs *fs, uint32_t ino, uint64_t blk, uint64_t n)
+{
+	if (!any_node(fs, blk, n))
+		return 0;
+	return ddfs_corrupt(fs, "inode %u: its data lies on a tree node", ino);
 }
 
 void ddfs_node_forget(struct ddfs_fs *fs, struct ddfs_range r)

@@ -28,8 +28,10 @@ int ddfs_node_new(struct ddfs_tx *tx, uint32_t owner, uint16_t type, uint8_t lev
 void ddfs_node_init(
 	struct ddfs_node *n, uint64_t blk, uint32_t owner, uint16_t type, uint8_t level);
 
-/* Whether any of n blocks is known to be a node. */
-bool ddfs_node_any_verified(const struct ddfs_fs *fs, uint64_t blk, uint64_t n);
+/* Before data is stored in n blocks that inode ino has, or a client let loose there: an extent over
+ * a node is damage that no checksum tells of, and a node is not checked again. -EUCLEAN. */
+int ddfs_node_check_data(struct ddfs_fs *fs, uint32_t ino, uint64_t blk, uint64_t n);
+
 void ddfs_node_set_verified(struct ddfs_fs *fs, uint64_t blk);
 /* The blocks may become something else. */
 void ddfs_node_forget(struct ddfs_fs *fs, struct ddfs_range r);

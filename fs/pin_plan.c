@@ -109,11 +109,9 @@ int ddfs_pin_plan_make(struct ddfs_inode *ip, uint64_t first, uint64_t last, uin
 		if (m.len > last - at)
 			m.len = (uint32_t)(last - at);
 		p->misfit |= unit > 1 && !fits(&before, &m, unit);
-		/* Damage that no checksum tells of: a client must not be let loose on a node. */
-		if (m.kind != DDFS_MAP_HOLE && ddfs_node_any_verified(ip->fs, m.pblk, m.len))
-			err = ddfs_corrupt(
-				ip->fs, "inode %u: its data lies on a tree node", ip->ino);
-		else
+		if (m.kind != DDFS_MAP_HOLE)
+			err = ddfs_node_check_data(ip->fs, ip->ino, m.pblk, m.len);
+		if (!err)
 			err = m.kind == DDFS_MAP_WRITTEN ? add_written(ip->fs, p, m)
 							 : add_gap(p, &m, false);
 		before = m;
