@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 struct said {
 	unsigned int nr;
 	size_t len;
-	char text[4000];
+	char text[65536];
 };
 
 static void note(void *arg, const char *problem, bool fixed)
@@ -42,7 +42,9 @@ static int run(
 	int err;
 
 	memset(r, 0, sizeof(*r));
-	memset(said, 0, sizeof(*said));
+	said->nr = 0;
+	said->len = 0;
+	said->text[0] = '\0';
 	s->ram.media.readonly = mode == DDFS_FSCK_NO;
 	err = ddfs_fsck(&s->ram.media, &opt, r);
 	s->ram.media.readonly = false;
