@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The map of the inode table. Numbers must not shift: a block of it that is lost is looked for on
- * the device, since each slot says which it is; failing that, an empty one takes its place.
+ * The map of the inode table. Numbers must not shift: each slot says which it is, so a block that
+ * the map has elsewhere is moved to its place, and one that is lost is looked for on the device;
+ * failing that, an empty one takes its place.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ struct table {
 	struct ddfs_inode_disk di;
 	uint64_t *blk; /* 0: not known */
 	uint64_t nr, cap;
+	uint64_t *seen;	    /* a bit a block: the map has it */
 	uint64_t nr_mapped; /* blocks of extents */
 	uint64_t nr_nodes;
 	uint64_t nr_faults;
@@ -34,6 +36,12 @@ static uint64_t max_blocks(const struct table *t)
 	uint64_t nr = t->r->img->end_block - t->r->img->data_block;
 
 	return nr < MAX_NUMBERS ? nr : MAX_NUMBERS;
+}
+
+static void table_fini(struct table *t)
+{
+	free(t->blk);
+	free(t->seen);
 }
 
 static int set_block(struct table *t, uint64_t i, uint64_t blk)
@@ -61,12 +69,21 @@ static int set_block(struct table *t, uint64_t i, uint64_t blk)
 
 /* ---- what the map says ---------------------------------------------------------------------- */
 
+/* False: the map has it already. */
+static bool see(struct table *t, uint64_t blk)
+{
+	bool first = !fsck_bit(t->seen, blk);
+
+	t->seen[blk / 64] |= UINT64_C(1) << (blk % 64);
+	return first;
+}
+
 static void note_node(void *arg, uint64_t blk, const struct ddfs_node *n)
 {
 	struct table *t = arg;
 
-	(void)blk;
 	(void)n;
+	see(t, blk);
 	t->nr_nodes++;
 }
 
@@ -96,10 +113,11 @@ static int note_extent(void *arg, const struct ddfs_extent *e)
 	t->nr_mapped += ddfs_le32(e->len);
 	for (uint64_t i = 0; i < ddfs_le32(e->len) && !err; i++) {
 		uint64_t at = ddfs_le32(e->lblk) + i;
+		bool first = see(t, start + i);
 
 		/* Rather slots that nobody asked for than some that are missed. */
-		t->nr_faults += at >= end;
-		err = set_block(t, at, start + i);
+		t->nr_faults += at >= end || !first;
+		err = set_block(t, at, first ? start + i : 0);
 	}
 	return err;
 }
@@ -113,6 +131,9 @@ static int read_map(struct table *t)
 	uint64_t nr;
 	int err;
 
+	t->seen = calloc(img->nr_blocks / 64 + 1, sizeof(*t->seen));
+	if (!t->seen)
+		return -ENOMEM;
 	t->di = img->table;
 	t->sure = img->root_copy[0] == DDFS_COPY_GOOD || img->root_copy[1] == DDFS_COPY_GOOD;
 	err = ddfs_image_walk_extents(img, &t->di, &walk);
@@ -157,21 +178,7 @@ static bool has_hole(const struct table *t)
 	return !t->nr;
 }
 
-static bool map_is_sound(const struct table *t)
-{
-	const struct ddfs_inode_disk *di = &t->di;
-
-	return t->sure && !t->nr_faults && t->nr >= MIN_BLOCKS && !has_hole(t) && all_readable(t) &&
-	       ddfs_le16(di->magic) == DDFS_INODE_MAGIC && ddfs_le32(di->ino) == DDFS_INO_TABLE &&
-	       S_ISREG(ddfs_le16(di->mode)) && ddfs_le64(di->size) == t->nr * DDFS_BLOCK_BYTES;
-}
-
-static bool count_is_right(const struct table *t)
-{
-	return ddfs_le64(t->di.nr_blocks) == t->nr_mapped + t->nr_nodes;
-}
-
-/* ---- the search ----------------------------------------------------------------------------- */
+/* ---- what the slots say --------------------------------------------------------------------- */
 
 struct candidate {
 	uint64_t index;	      /* in the table */
@@ -206,11 +213,75 @@ static bool is_of_table(const struct ddfs_image *img, uint64_t blk, struct candi
 	return found;
 }
 
+static bool can_have(const struct table *t, uint64_t i)
+{
+	return i < max_blocks(t) && (i < t->nr || !t->sure);
+}
+
+/* Where block i of the map belongs: i, unless its slots name another place, and those of the block
+ * there do not. */
+static uint64_t place_of(const struct table *t, uint64_t i)
+{
+	const struct ddfs_image *img = t->r->img;
+	struct candidate c, there;
+
+	if (!t->blk[i] || !is_of_table(img, t->blk[i], &c) || c.index == i || !can_have(t, c.index))
+		return i;
+	if (c.index < t->nr && t->blk[c.index] && is_of_table(img, t->blk[c.index], &there) &&
+		there.index == c.index)
+		return i;
+	return c.index;
+}
+
+static bool has_stray(const struct table *t)
+{
+	for (uint64_t i = 0; i < t->nr; i++)
+		if (place_of(t, i) != i)
+			return true;
+	return false;
+}
+
+/* With each exchange one more is where it belongs. */
+static int move_strays(struct table *t)
+{
+	uint64_t to, blk;
+
+	for (uint64_t i = 0; i < t->nr; i++) {
+		while ((to = place_of(t, i)) != i) {
+			int err = to < t->nr ? 0 : set_block(t, to, 0);
+
+			if (err)
+				return err;
+			blk = t->blk[to];
+			t->blk[to] = t->blk[i];
+			t->blk[i] = blk;
+		}
+	}
+	return 0;
+}
+
+static bool map_is_sound(const struct table *t)
+{
+	const struct ddfs_inode_disk *di = &t->di;
+
+	return t->sure && !t->nr_faults && t->nr >= MIN_BLOCKS && !has_hole(t) && all_readable(t) &&
+	       !has_stray(t) && ddfs_le16(di->magic) == DDFS_INODE_MAGIC &&
+	       ddfs_le32(di->ino) == DDFS_INO_TABLE && S_ISREG(ddfs_le16(di->mode)) &&
+	       ddfs_le64(di->size) == t->nr * DDFS_BLOCK_BYTES;
+}
+
+static bool count_is_right(const struct table *t)
+{
+	return ddfs_le64(t->di.nr_blocks) == t->nr_mapped + t->nr_nodes;
+}
+
+/* ---- the search ----------------------------------------------------------------------------- */
+
 static bool is_better(const struct table *t, const struct candidate *c)
 {
 	struct candidate present;
 
-	if (!c->nr_used || (t->sure && c->index >= t->nr) || c->index >= max_blocks(t))
+	if (!c->nr_used || !can_have(t, c->index))
 		return false;
 	return c->index >= t->nr || !t->blk[c->index] ||
 	       !is_of_table(t->r->img, t->blk[c->index], &present) || present.nr_used < c->nr_used;
@@ -334,7 +405,9 @@ static int make_anew(struct table *t)
 		!fsck_may(f, FSCK_KIND_TABLE, "Make the map of the inode table anew?"))
 		return 0;
 	drop_unreadable(t);
-	err = has_hole(t) || !t->sure ? search(t) : 0;
+	err = move_strays(t);
+	if (!err && (has_hole(t) || !t->sure))
+		err = search(t);
 	if (!err)
 		err = use(t);
 	if (!err)
@@ -362,7 +435,7 @@ int fsck_table_repair(struct fsck_repair *r)
 		err = make_anew(&t);
 	else if (!err && !count_is_right(&t))
 		err = correct_count(&t);
-	free(t.blk);
+	table_fini(&t);
 	return err == -ENOSPC ? 0 : err;
 }
 
@@ -393,7 +466,7 @@ int64_t fsck_table_score(struct fsck_repair *r, const struct ddfs_inode_disk *di
 		}
 		score -= !map_is_sound(&t) || !count_is_right(&t);
 	}
-	free(t.blk);
+	table_fini(&t);
 	return score;
 }
 
@@ -409,6 +482,6 @@ int fsck_table_grow(struct fsck_repair *r)
 		err = 0;
 	if (!err)
 		err = store_map(&t);
-	free(t.blk);
+	table_fini(&t);
 	return err;
 }

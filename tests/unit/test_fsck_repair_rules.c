@@ -84,52 +84,6 @@ static void supers(struct healed *h, unsigned int how)
 	edit_bytes(h, how ? STAGE_SIZE - 4096 : 0, 4096, 0x5a);
 }
 
-/* ---- the inode table ------------------------------------------------------------------------ */
-
-static void roots(struct healed *h, unsigned int how)
-{
-	if (how != 1)
-		edit_bytes(h, DDFS_ROOT_BLOCK_OFF, 256, 0x33);
-	if (how != 0)
-		edit_bytes(h, STAGE_SIZE - 8192, 256, 0x33);
-}
-
-/* Of the map, all but the first block is gone. */
-static void short_table(struct healed *h, unsigned int how)
-{
-	for (unsigned int i = 0; i < 2; i++) {
-		uint64_t off = i ? STAGE_SIZE - 8192 : DDFS_ROOT_BLOCK_OFF;
-		struct ddfs_inode_disk di;
-
-		memcpy(&di, h->healthy + off, sizeof(di));
-		di.body.extent[0].len = ddfs_to32(1);
-		/* A hole, or an extent that can't be. */
-		di.nr_extents = ddfs_to16(2);
-		di.body.extent[1] = (struct ddfs_extent){ ddfs_to32(how ? 0 : 2), ddfs_to32(1),
-			ddfs_to64(how ? 1 : ddfs_le64(di.body.extent[0].start) + 2) };
-		edit_store(h, off, &di, sizeof(di));
-	}
-}
-
-/* A block of it so far behind that there can't be as many before it; or at the end of the numbers
- * that there are. */
-static void huge_table(struct healed *h, unsigned int how)
-{
-	for (unsigned int i = 0; i < 2; i++) {
-		uint64_t off = i ? STAGE_SIZE - 8192 : DDFS_ROOT_BLOCK_OFF;
-		struct ddfs_inode_disk di;
-
-		memcpy(&di, h->healthy + off, sizeof(di));
-		di.size = ddfs_to64(UINT64_C(1) << 40);
-		di.nr_extents = ddfs_to16(2);
-		di.body.extent[1] = (struct ddfs_extent){
-			ddfs_to32(how ? UINT32_MAX / DDFS_INODES_PER_BLOCK - 1 : 1u << 27),
-			ddfs_to32(1), ddfs_to64(STAGE_SIZE / 4096 - 3)
-		};
-		edit_store(h, off, &di, sizeof(di));
-	}
-}
-
 /* ---- names ---------------------------------------------------------------------------------- */
 
 static void entry_to_free(struct healed *h, unsigned int how)
@@ -275,9 +229,6 @@ static const struct rule rules[] = {
 	{ "records", records, { 0 }, false },
 	{ "stray pins", stray_pins, { 0 }, false },
 	{ "supers", supers, { 0 }, false },
-	{ "roots", roots, { 0 }, false },
-	{ "short table", short_table, { 0 }, false },
-	{ "huge table", huge_table, { 0 }, false },
 	{ "entry to a free inode", entry_to_free, { 0 }, true },
 	{ "named twice", named_twice, { 0 }, true },
 	{ "cycle", cycle, { 0 }, true },
@@ -311,21 +262,6 @@ START_TEST(rule)
 	healed_repair(h, what);
 	ck_assert_msg(h->result.nr_problems, "%s: nothing was found", what);
 	healed_expect(h, &harm, what);
-	healed_end(h);
-	free(h);
-}
-END_TEST
-
-/* Both roots at once. */
-START_TEST(both_roots)
-{
-	struct healed *h = malloc(sizeof(*h));
-	struct harm harm = { .paths = false };
-
-	healed_begin(h);
-	roots(h, 2);
-	healed_repair(h, "both roots");
-	healed_expect(h, &harm, "both roots");
 	healed_end(h);
 	free(h);
 }
@@ -465,7 +401,6 @@ int main(void)
 {
 	struct suite_case cases[] = {
 		{ "rules", rule, 2 * NR_RULES },
-		{ "both roots", both_roots, 0 },
 		{ "bit of a slot", bit_of_slot, 6 },
 		{ "names that are told", names_told, 0 },
 		{ "sole root block", sole_root, 2 },
