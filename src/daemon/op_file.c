@@ -210,7 +210,22 @@ static int op_write_sync(struct ddfs_inode *ip, int flags)
 }
 
 /* Of an ordinary file's O_DIRECT write that is answered as short the kernel makes EIO, and takes
- * back by how much the file has grown: it is told why instead. */
+ * back by how much the file has grown: it is told why instead, which the rest says. */
+static ssize_t op_write_whole(
+	struct ddfs_inode *ip, uint64_t off, const char *buf, size_t size, unsigned int flags)
+{
+	size_t done = 0;
+	ssize_t ret;
+
+	do {
+		ret = ddfs_write(ip, off + done, buf + done, size - done, flags);
+		if (ret < 0)
+			return ret;
+		done += (size_t)ret;
+	} while (done < size);
+	return (ssize_t)done;
+}
+
 static bool op_must_be_whole(struct ddfs_inode *ip, int flags)
 {
 	return flags & O_DIRECT && !ddfs_inode_is_dax(ip);
@@ -226,14 +241,14 @@ void ddfs_op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size
 	unsigned int flags = ddfs_request_kills_priv() ? DDFS_WRITE_KILL_PRIV : 0;
 	struct ddfs_inode *ip = ddfs_op_handle(fi)->ip;
 	bool had_setid = flags && op_has_setid(ip);
-	ssize_t ret = ddfs_write(ip, (uint64_t)off, buf, size, flags);
+	ssize_t ret = op_must_be_whole(ip, fi->flags)
+			      ? op_write_whole(ip, (uint64_t)off, buf, size, flags)
+			      : ddfs_write(ip, (uint64_t)off, buf, size, flags);
 	int err;
 
 	(void)node;
-	if (ret >= 0 && had_setid)
+	if (had_setid) /* also if it failed: behind a part of it */
 		op_attr_changed(req, ip);
-	if (ret >= 0 && (size_t)ret < size && op_must_be_whole(ip, fi->flags))
-		ret = -ENOSPC;
 	err = ret < 0 ? (int)ret : op_write_sync(ip, fi->flags);
 	if (err)
 		ddfs_op_reply(req, err);

@@ -2,6 +2,7 @@
 # Reading, writing, truncating, holes, and offsets at the limits.
 
 import errno
+import mmap
 import os
 
 from check import DEVDAXFS, Skip, check, expect, main, opened, read_file, same, write_file
@@ -219,6 +220,17 @@ def test_past_the_largest_offset():
         same(os.pread(fd, 10, 0), b"data")
 
 
+def test_direct_past_the_largest_offset():
+    """What the kernel makes EIO of if it is answered as short."""
+    if not DEVDAXFS:
+        raise Skip("the limit is another filesystem's own")
+    with opened("f", os.O_RDWR | os.O_CREAT | os.O_DIRECT) as fd, mmap.mmap(-1, 8192) as data:
+        try:
+            same(os.pwrite(fd, data, LARGEST - 4096), 4096)
+        except OSError as error:
+            same(error.errno, errno.EFBIG)
+
+
 def test_offsets_no_file_can_have():
     with opened("f", os.O_RDWR | os.O_CREAT) as fd:
         expect((errno.EFBIG, errno.EINVAL), os.pwrite, fd, b"xy", (1 << 63) - 1)
@@ -246,7 +258,6 @@ def test_size_limit_of_process():
 
 
 def test_direct():
-    import mmap
     data = pattern(4, MIB)
     buffer = mmap.mmap(-1, MIB)
     buffer[:] = data
