@@ -287,6 +287,8 @@ static int daemon_remount_locked(struct ddfs_daemon *d, const char *options)
 	ret = ddfs_options_parse(&wanted, options, &d->log);
 	if (!ret)
 		ret = ddfs_options_check_remount(&d->options, &wanted, &d->log);
+	/* While it can still be written to: who is read-only frees nothing. */
+	ddfs_estale_let_go(&d->estale);
 	if (!ret)
 		ret = ddfs_fs_remount(d->fs, &wanted.fs);
 	if (ret)

@@ -22,13 +22,6 @@ static void let_go(struct ddfs_inode *ip)
 	ddfs_inode_put(ip);
 }
 
-void ddfs_estale_fini(struct ddfs_estale *e)
-{
-	for (unsigned int i = 0; i < DDFS_ESTALE_KEPT; i++)
-		let_go(e->kept[i].ip);
-	pthread_mutex_destroy(&e->lock);
-}
-
 void ddfs_estale_told(struct ddfs_estale *e)
 {
 	atomic_store(&e->until, ddfs_now_msec() + KEEP_MSEC);
@@ -69,7 +62,7 @@ int ddfs_estale_keep(struct ddfs_estale *e, struct ddfs_fs *fs, ddfs_id id)
 	return err;
 }
 
-/* The one in the slot, if its time is over. */
+/* The one in the slot, if its time is over by now. */
 static struct ddfs_inode *take_old(struct ddfs_estale *e, unsigned int i, int64_t now)
 {
 	struct ddfs_inode *ip = NULL;
@@ -83,12 +76,26 @@ static struct ddfs_inode *take_old(struct ddfs_estale *e, unsigned int i, int64_
 	return ip;
 }
 
-void ddfs_estale_tick(struct ddfs_estale *e)
+static void let_go_old(struct ddfs_estale *e, int64_t now)
 {
-	int64_t now = ddfs_now_msec();
-
 	if (!atomic_load_explicit(&e->until, memory_order_relaxed))
 		return;
 	for (unsigned int i = 0; i < DDFS_ESTALE_KEPT; i++)
 		let_go(take_old(e, i, now));
+}
+
+void ddfs_estale_tick(struct ddfs_estale *e)
+{
+	let_go_old(e, ddfs_now_msec());
+}
+
+void ddfs_estale_let_go(struct ddfs_estale *e)
+{
+	let_go_old(e, INT64_MAX);
+}
+
+void ddfs_estale_fini(struct ddfs_estale *e)
+{
+	ddfs_estale_let_go(e);
+	pthread_mutex_destroy(&e->lock);
 }

@@ -45,5 +45,7 @@ bool ddfs_estale_is_wanted(struct ddfs_estale *e);
 int ddfs_estale_keep(struct ddfs_estale *e, struct ddfs_fs *fs, ddfs_id id);
 /* To be called about once a second: lets go of what was kept long enough. */
 void ddfs_estale_tick(struct ddfs_estale *e);
+/* Lets go of all, where it matters whether a file is open, or freed once it is removed. */
+void ddfs_estale_let_go(struct ddfs_estale *e);
 
 #endif

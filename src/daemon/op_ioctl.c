@@ -75,6 +75,8 @@ static void op_set_flags(const struct ddfs_ioctl *op, uint32_t flags)
 
 	if (!ip)
 		return;
+	/* A DAX attribute waits for the last close, of programs. */
+	ddfs_estale_let_go(&d->estale);
 	ret = ddfs_set_flags(ip, flags);
 	ddfs_inode_put(ip);
 	if (!ret)
