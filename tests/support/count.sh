@@ -48,6 +48,7 @@ part() {
 	set -m
 	{
 		set +m
+		trap : INT TERM HUP # it stays until those two have ended; they get it by themselves
 		TSAN_OPTIONS="suppressions=$root/tests/tsan.supp" "$@" </dev/null 2>&1 |
 			(trap '' INT TERM HUP && exec tee "$log")
 		exit "${PIPESTATUS[0]}"
