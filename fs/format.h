@@ -208,6 +208,15 @@ struct ddfs_lane_record {
 };
 static_assert(sizeof(struct ddfs_lane_record) == 16, "record");
 
+/* Whether a record may store len bytes at off: on the device, but not into the log, whose records
+ * are looked at before the first one is stored. */
+static inline bool ddfs_lane_may_store(
+	uint64_t off, uint64_t len, uint64_t bytes, uint64_t lanes_off, uint32_t nr_lanes)
+{
+	return off <= bytes && len <= bytes - off &&
+	       (off + len <= lanes_off || off >= lanes_off + (uint64_t)nr_lanes * DDFS_LANE_BYTES);
+}
+
 /* ---- pins ----------------------------------------------------------------------------------- */
 
 #define DDFS_PINS_BYTES_MIN 65536u

@@ -151,8 +151,9 @@ static bool lane_records_valid(struct ddfs_fs *fs, const uint8_t *image, uint32_
 			return false;
 		off = ddfs_le64(r->off);
 		len = ddfs_le32(r->len);
-		if (len > (size_t)(end - p) - sizeof(*r) || off > fs->media->size ||
-			len > fs->media->size - off)
+		if (len > (size_t)(end - p) - sizeof(*r) ||
+			!ddfs_lane_may_store(
+				off, len, fs->media->size, fs->lanes.off, fs->lanes.nr))
 			return false;
 		p += sizeof(*r) + ((len + 7) & ~UINT64_C(7));
 	}
@@ -175,7 +176,7 @@ static DDFS_GUARD_STEP int lane_recover(
 	if (nr_bytes <= DDFS_LANE_BYTES - sizeof(*h) && nr_bytes % 8 == 0 &&
 		ddfs_csum_holds(fs->csum_seed, off, h, sizeof(*h) + nr_bytes)) {
 		if (!lane_records_valid(fs, (const uint8_t *)h, nr_bytes))
-			return ddfs_corrupt(fs, "lane %u: a record lies outside the device", lane);
+			return ddfs_corrupt(fs, "lane %u: a record lies where none can", lane);
 		++*nr;
 		if (dry_run)
 			return 0;

@@ -25,7 +25,8 @@ static bool records_hold(const struct ddfs_image *img, const uint8_t *buf, uint3
 			return false;
 		off = ddfs_le64(r->off);
 		len = ddfs_le32(r->len);
-		if (off > img->media->size || len > img->media->size - off)
+		if (!ddfs_lane_may_store(off, len, img->media->size,
+			    ddfs_le64(img->super.lanes_off), ddfs_le32(img->super.nr_lanes)))
 			return false;
 		p += record_bytes(r);
 	}

@@ -305,6 +305,16 @@ static void lane_outside(struct rule_stage *s)
 	set_state(s, DDFS_STATE_MOUNTED);
 }
 
+/* Into itself: what follows would be another record than the one that was looked at. */
+static void lane_itself(struct rule_stage *s)
+{
+	struct lane *l = commit(s, DDFS_LANE_COMMITTED);
+
+	l->record.off = ddfs_to64((uint64_t)((uint8_t *)&l->record - s->r.writable));
+	RULE_SEAL(s, l);
+	set_state(s, DDFS_STATE_MOUNTED);
+}
+
 /* What a crash leaves. */
 static void first_torn(struct rule_stage *s)
 {
@@ -362,6 +372,8 @@ static const struct rule rules[] = {
 	{ "lane: when clean", lane_clean, "lane 2 of the log is not empty", 0, false, NULL },
 	{ "lane: state", lane_state, "lane 2 of the log holds what cannot be", 0, false, NULL },
 	{ "lane: outside", lane_outside, "lane 2 of the log holds what cannot be", 0, false, NULL },
+	{ "lane: into the log", lane_itself, "lane 2 of the log holds what cannot be", 0, false,
+		NULL },
 	{ "unclean: counts", unclean_counts, NULL, 0, false, NULL },
 };
 #define NR_RULES ((int)(sizeof(rules) / sizeof(rules[0])))
