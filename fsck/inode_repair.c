@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "fsck/repair_priv.h"
+#include "fsck/room.h"
 
 /* ---- walks ---------------------------------------------------------------------------------- */
 
@@ -42,15 +43,11 @@ int fsck_walk_visit(void *arg, uint64_t blk)
 /* One that is not noted is not used again. */
 static void note_own(struct fsck_walk *w, uint64_t blk)
 {
-	if (w->nr_own == w->cap_own) {
-		size_t cap = w->cap_own ? w->cap_own * 2 : 16;
-		uint64_t *own = realloc(w->own, cap * sizeof(*own));
+	uint64_t *own = fsck_room(w->own, w->nr_own, &w->cap_own, sizeof(*own));
 
-		if (!own)
-			return;
-		w->own = own;
-		w->cap_own = cap;
-	}
+	if (!own)
+		return;
+	w->own = own;
 	w->own[w->nr_own++] = blk;
 }
 

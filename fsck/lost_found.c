@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "fsck/repair_priv.h"
+#include "fsck/room.h"
 
 #define MAX_NAMES 10   /* lost+found, lost+found.1 and so on */
 #define COLLIDES  0xff /* in named_as: #INO is there and leads elsewhere */
@@ -19,15 +20,11 @@ struct finds {
 
 static int find_add(struct finds *l, uint32_t ino, const char *fmt, unsigned int round)
 {
-	if (l->nr == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct fsck_new_name *e = realloc(l->e, cap * sizeof(*e));
+	struct fsck_new_name *e = fsck_room(l->e, l->nr, &l->cap, sizeof(*e));
 
-		if (!e)
-			return -ENOMEM;
-		l->e = e;
-		l->cap = cap;
-	}
+	if (!e)
+		return -ENOMEM;
+	l->e = e;
 	l->e[l->nr].ino = ino;
 	snprintf(l->e[l->nr++].name, sizeof(l->e->name), fmt, ino, round);
 	return 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fsck/tree_build_priv.h"
+#include "fsck/room.h"
 
 #define HASH_MASK  (~UINT64_C(127))
 #define LEAF_BYTES (DDFS_BLOCK_BYTES - 32u)
@@ -29,16 +30,11 @@ static int reserve_bytes(struct fsck_names *l, size_t len)
 
 static int reserve_name(struct fsck_names *l)
 {
-	size_t cap = l->cap ? l->cap * 2 : 64;
-	struct fsck_name *e;
+	struct fsck_name *e = fsck_room(l->e, l->nr, &l->cap, sizeof(*e));
 
-	if (l->nr < l->cap)
-		return 0;
-	e = realloc(l->e, cap * sizeof(*e));
 	if (!e)
 		return -ENOMEM;
 	l->e = e;
-	l->cap = cap;
 	return 0;
 }
 

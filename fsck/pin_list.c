@@ -7,6 +7,7 @@
 
 #include "fsck/state.h"
 #include "fsck/tree_build.h"
+#include "fsck/room.h"
 
 #define PIN_MODES 3u /* loads, stores */
 
@@ -29,15 +30,11 @@ static const char *record_fault(const struct fsck *f, const struct ddfs_pin_reco
 
 static int add(struct list *l, const struct fsck_pin *p)
 {
-	if (l->nr == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct fsck_pin *e = realloc(l->e, cap * sizeof(*e));
+	struct fsck_pin *e = fsck_room(l->e, l->nr, &l->cap, sizeof(*e));
 
-		if (!e)
-			return -ENOMEM;
-		l->e = e;
-		l->cap = cap;
-	}
+	if (!e)
+		return -ENOMEM;
+	l->e = e;
 	l->e[l->nr++] = *p;
 	return 0;
 }

@@ -8,19 +8,15 @@
 #include <string.h>
 
 #include "fsck/state.h"
+#include "fsck/room.h"
 
 static bool make_room(struct fsck_sentences *l)
 {
-	size_t room = l->room ? l->room * 2 : 16;
-	struct fsck_sentence *s;
+	struct fsck_sentence *s = fsck_room(l->s, l->nr, &l->room, sizeof(*s));
 
-	if (l->nr < l->room)
-		return true;
-	s = realloc(l->s, room * sizeof(*s));
 	if (!s)
 		return false;
 	l->s = s;
-	l->room = room;
 	return true;
 }
 

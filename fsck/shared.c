@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "fsck/repair_priv.h"
+#include "fsck/room.h"
 
 bool fsck_is_claimed_twice(const struct fsck_repair *r, uint64_t blk)
 {
@@ -48,17 +49,13 @@ static const struct fsck_node_owner *find_owner(const struct fsck_repair *r, uin
 
 static int add_owner(struct fsck_repair *r, const struct fsck_node_owner *o)
 {
+	struct fsck_node_owner *e =
+		fsck_room(r->node_owner, r->nr_node_owners, &r->cap_node_owners, sizeof(*e));
 	size_t at = owner_pos(r, o->blk);
 
-	if (r->nr_node_owners == r->cap_node_owners) {
-		size_t cap = r->cap_node_owners ? r->cap_node_owners * 2 : 64;
-		struct fsck_node_owner *e = realloc(r->node_owner, cap * sizeof(*e));
-
-		if (!e)
-			return -ENOMEM;
-		r->node_owner = e;
-		r->cap_node_owners = cap;
-	}
+	if (!e)
+		return -ENOMEM;
+	r->node_owner = e;
 	for (size_t i = r->nr_node_owners++; i > at; i--)
 		r->node_owner[i] = r->node_owner[i - 1];
 	r->node_owner[at] = *o;

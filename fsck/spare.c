@@ -6,6 +6,7 @@
 #include "fs/csum.h"
 #include "fs/media.h"
 #include "fsck/repair_priv.h"
+#include "fsck/room.h"
 
 /* Blocks that were noted as bad, and can be read all the same, are the last to be used. */
 static int note_suspects(struct fsck_repair *r)
@@ -55,15 +56,11 @@ static bool search(struct fsck_repair *r, uint64_t *from, bool suspect, uint64_t
 
 static int note_got(struct fsck_repair *r, uint64_t blk)
 {
-	if (r->nr_got == r->cap_got) {
-		size_t cap = r->cap_got ? r->cap_got * 2 : 64;
-		uint64_t *got = realloc(r->got, cap * sizeof(*got));
+	uint64_t *got = fsck_room(r->got, r->nr_got, &r->cap_got, sizeof(*got));
 
-		if (!got)
-			return -ENOMEM;
-		r->got = got;
-		r->cap_got = cap;
-	}
+	if (!got)
+		return -ENOMEM;
+	r->got = got;
 	r->got[r->nr_got++] = blk;
 	return 0;
 }

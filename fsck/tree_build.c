@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fsck/tree_build_priv.h"
+#include "fsck/room.h"
 
 /* ---- nodes ---------------------------------------------------------------------------------- */
 
@@ -35,15 +36,11 @@ void fsck_node_end(const struct fsck_builder *b, struct ddfs_node *n)
 
 int fsck_refs_add(struct fsck_refs *l, uint64_t key, uint64_t child)
 {
-	if (l->nr == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		struct ddfs_name_ref *e = realloc(l->e, cap * sizeof(*e));
+	struct ddfs_name_ref *e = fsck_room(l->e, l->nr, &l->cap, sizeof(*e));
 
-		if (!e)
-			return -ENOMEM;
-		l->e = e;
-		l->cap = cap;
-	}
+	if (!e)
+		return -ENOMEM;
+	l->e = e;
 	l->e[l->nr++] = (struct ddfs_name_ref){ ddfs_to64(key), ddfs_to64(child) };
 	return 0;
 }
@@ -96,21 +93,16 @@ static bool joins(const struct ddfs_extent *last, uint32_t lblk, uint32_t len, u
 
 int fsck_extents_add(struct fsck_extents *x, uint32_t lblk, uint32_t len, uint64_t start)
 {
-	struct ddfs_extent *last = x->nr ? &x->e[x->nr - 1] : NULL;
+	struct ddfs_extent *last = x->nr ? &x->e[x->nr - 1] : NULL, *e;
 
 	if (last && joins(last, lblk, len, start)) {
 		last->len = ddfs_to32(ddfs_le32(last->len) + len);
 		return 0;
 	}
-	if (x->nr == x->cap) {
-		size_t cap = x->cap ? x->cap * 2 : 64;
-		struct ddfs_extent *e = realloc(x->e, cap * sizeof(*e));
-
-		if (!e)
-			return -ENOMEM;
-		x->e = e;
-		x->cap = cap;
-	}
+	e = fsck_room(x->e, x->nr, &x->cap, sizeof(*e));
+	if (!e)
+		return -ENOMEM;
+	x->e = e;
 	x->e[x->nr++] = (struct ddfs_extent){ ddfs_to32(lblk), ddfs_to32(len), ddfs_to64(start) };
 	return 0;
 }
