@@ -454,7 +454,12 @@ enum ddfs_xattr_prefix {
 /* Whether there can be an xattr of that prefix and, behind it, these len bytes. */
 static inline bool ddfs_xattr_name_is_possible(uint8_t prefix, const uint8_t *rest, size_t len)
 {
-	static const uint8_t prefix_len[] = { 0, 5, 8, 9, 7 };
+	static const uint8_t prefix_len[] = {
+		[DDFS_XATTR_USER] = sizeof("user.") - 1,
+		[DDFS_XATTR_TRUSTED] = sizeof("trusted.") - 1,
+		[DDFS_XATTR_SECURITY] = sizeof("security.") - 1,
+		[DDFS_XATTR_SYSTEM] = sizeof("system.") - 1,
+	};
 
 	if (!prefix || prefix > DDFS_XATTR_SYSTEM || !len || len > 255u - prefix_len[prefix])
 		return false;
